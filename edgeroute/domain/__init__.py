@@ -1,0 +1,1 @@
+"""The nouns: frozen, slotted dataclasses over the standard library, and nothing that acts."""

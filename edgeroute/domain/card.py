@@ -1,0 +1,65 @@
+"""What is known of a model before it has run here.
+
+Owns the card (identity, size, prior scores) and the shape that a GGUF header tells.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from edgeroute.domain.features import Task
+from edgeroute.domain.load import EchoBehaviour
+from edgeroute.domain.units import Bytes, ModelId
+
+
+@dataclass(frozen=True, slots=True)
+class ModelShape:
+    """What a GGUF header says, as far as memory and speed depend on it.
+
+    Attributes:
+        block_bytes: Bytes of one repeating layer's tensors, the mean over layers.
+        other_bytes: Bytes of the tensors outside the layers (embeddings, output).
+        kv_bytes_per_token: Keys and values of all layers for one token at f16.
+        repack_bytes: Bytes of tensors that llama.cpp's CPU backend repacks into anonymous memory.
+        chat_template: Whether the file has a chat template.
+    """
+
+    architecture: str
+    name: str
+    parameters: int
+    file_bytes: Bytes
+    n_layers: int
+    n_embd: int
+    n_vocab: int
+    context_train: int
+    block_bytes: Bytes
+    other_bytes: Bytes
+    kv_bytes_per_token: Bytes
+    repack_bytes: Bytes
+    quantisation: str
+    chat_template: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """One model that can be served from this machine's disk.
+
+    Attributes:
+        path: The GGUF file; a plain string, since nouns open no files.
+        sha256: Hash of the file, the model's identity across machines.
+        scores: Prior P(acceptable) per task from published benchmarks, 0..1.
+        scores_source: Where the scores are from, with a date; empty where there are none.
+        licence: SPDX name or `unknown`.
+        pinned: Never evicted.
+        echo: Set for the echo engine, a worker process without a model; tests and benches.
+    """
+
+    id: ModelId
+    path: str
+    sha256: str
+    shape: ModelShape
+    family: str = "unknown"
+    licence: str = "unknown"
+    scores: Mapping[Task, float] = field(default_factory=dict)
+    scores_source: str = ""
+    pinned: bool = False
+    echo: EchoBehaviour | None = None

@@ -1,0 +1,117 @@
+"""What was decided, and why: every number that led there, and every reason against the others."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from edgeroute.domain.features import Features
+from edgeroute.domain.privacy import Zone
+from edgeroute.domain.units import Joules, ModelId, Usd
+
+
+class RejectionCode(StrEnum):
+    """Why a candidate may not serve a request, in the order in which filters are applied."""
+
+    NOT_NAMED = "not_named"
+    ZONE = "zone"
+    LABEL = "label"
+    CONTEXT = "context"
+    MEMORY = "memory"
+    HEALTH = "health"
+    LOAD_TIME = "load_time"
+    DEADLINE = "deadline"
+    ENERGY = "energy"
+    MONEY = "money"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """One candidate that was filtered out.
+
+    Attributes:
+        reason: A sentence with the numbers.
+        change: What would have to change for it to be eligible.
+    """
+
+    target: ModelId
+    code: RejectionCode
+    reason: str
+    change: str
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What running the request on a target is expected to take.
+
+    Attributes:
+        p_ok: P(acceptable answer), 0..1.
+        ttft_s: Queue, load if cold, and prefill.
+        total_s: Until the last token.
+        device_joules: Energy of this device, a model and not a measurement for now.
+    """
+
+    p_ok: float
+    ttft_s: float
+    total_s: float
+    device_joules: Joules
+    usd: Usd
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One addend of a utility: `quality`, `money`, `energy` or `time`."""
+
+    name: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """An eligible candidate with its utility, itemised: the terms sum to it."""
+
+    target: ModelId
+    zone: Zone
+    utility: float
+    terms: tuple[Term, ...]
+    estimate: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The plan for one request: eligible targets, best first.
+
+    Attributes:
+        flip: What would make the runner-up win, one sentence; empty where there is none.
+    """
+
+    plan: tuple[Ranked, ...]
+    reason: str
+    flip: str = ""
+
+    @property
+    def chosen(self) -> Ranked:
+        """The first of the plan."""
+        return self.plan[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """No candidate was eligible; `change` is the least that would have to change."""
+
+    reason: str
+    change: str
+    rejections: tuple[Rejection, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A decision with everything that led to it, for whoever asks.
+
+    Attributes:
+        ranked: Every eligible target, best first, not only those of the plan.
+        rejections: Every target that was filtered out, by name.
+    """
+
+    features: Features
+    decision: Decision | Refusal
+    ranked: tuple[Ranked, ...]
+    rejections: tuple[Rejection, ...]

@@ -1,0 +1,145 @@
+"""What can go wrong, as one typed tree.
+
+EdgeRouteError            code, HTTP status, whether a retry can help, and what would have to change
+├── InvalidRequest        400  the request itself is wrong
+│   ├── ContextExceeded   400  more tokens than the model's context holds
+│   ├── Unsupported       400  asks for what this version or model cannot do
+│   └── BodyTooLarge      413
+├── UnknownModel          404
+├── NotFound              404  no such route, decision or record
+├── NoTarget              409/422/503  every candidate was filtered out; carries the reasons
+├── Overloaded            429  a bounded queue is full
+├── LoadFailed            503  the model could not be brought into memory
+├── WorkerDied            502  the worker ended before the answer did
+├── DeadlineExceeded      504
+├── ShuttingDown          503
+├── InvalidModelFile      422  a GGUF that must not be handed to llama.cpp
+└── InvalidConfig         500  a configuration file or folder that cannot be used
+
+Errors are data below `runtime` (refusals, failures as events) and exceptions above it. `api` maps
+`http_status` once; the CLI exits with 2 for whatever the caller got wrong (`caller_is_wrong`).
+"""
+
+from typing import ClassVar
+
+
+class EdgeRouteError(Exception):
+    """Root of every error that a client may see.
+
+    Attributes:
+        code: Stable machine-readable name.
+        http_status: Status of an HTTP answer that carries it.
+        hint: What would have to change, one sentence, or `None`.
+        retry_after_s: Seconds after which a retry is worth it, measured, or `None`.
+    """
+
+    code: ClassVar[str] = "internal"
+    http_status: int = 500
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.retry_after_s = retry_after_s
+
+    @property
+    def caller_is_wrong(self) -> bool:
+        """Whether the caller must change something before asking again."""
+        return 400 <= self.http_status < 500 and self.http_status != 429  # noqa: PLR2004
+
+
+class InvalidRequest(EdgeRouteError):
+    """The request is malformed or out of range."""
+
+    code = "invalid_request"
+    http_status = 400
+
+
+class ContextExceeded(InvalidRequest):
+    """Prompt and answer do not fit the context that the model was loaded with."""
+
+    code = "context_exceeded"
+
+
+class Unsupported(InvalidRequest):
+    """A known feature that this version or this model does not have."""
+
+    code = "unsupported"
+
+
+class BodyTooLarge(InvalidRequest):
+    """The request body is over the limit."""
+
+    code = "body_too_large"
+    http_status = 413
+
+
+class UnknownModel(EdgeRouteError):
+    """No model of that name is known here."""
+
+    code = "model_not_found"
+    http_status = 404
+
+
+class NotFound(EdgeRouteError):
+    """No such route, decision or record."""
+
+    code = "not_found"
+    http_status = 404
+
+
+class NoTarget(EdgeRouteError):
+    """No candidate passed every filter; the message says which filter would have to give."""
+
+    code = "no_target"
+    http_status = 422
+
+
+class Overloaded(EdgeRouteError):
+    """A bounded queue is full; `retry_after_s` comes from measured queue and load times."""
+
+    code = "overloaded"
+    http_status = 429
+
+
+class LoadFailed(EdgeRouteError):
+    """A model could not be brought into memory."""
+
+    code = "load_failed"
+    http_status = 503
+
+
+class WorkerDied(EdgeRouteError):
+    """A worker process ended in the middle of an answer."""
+
+    code = "worker_died"
+    http_status = 502
+
+
+class DeadlineExceeded(EdgeRouteError):
+    """The request's own deadline passed."""
+
+    code = "deadline_exceeded"
+    http_status = 504
+
+
+class ShuttingDown(EdgeRouteError):
+    """The daemon is draining and takes no new work."""
+
+    code = "shutting_down"
+    http_status = 503
+
+
+class InvalidModelFile(EdgeRouteError):
+    """A model file whose header is malformed, truncated or hostile."""
+
+    code = "invalid_model_file"
+    http_status = 422
+
+
+class InvalidConfig(EdgeRouteError):
+    """A configuration file, profile or card that cannot be used; names file and line."""
+
+    code = "invalid_config"

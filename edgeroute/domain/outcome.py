@@ -1,0 +1,45 @@
+"""What really happened to a request."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from edgeroute.domain.units import ModelId
+
+Ending = Literal["stop", "length", "cancelled", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One target tried.
+
+    Attributes:
+        error: Code of the failure, or `None`.
+        waited_s: From the lease being asked to it being granted: queue and load.
+    """
+
+    target: ModelId
+    error: str | None
+    waited_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of one request.
+
+    Attributes:
+        target: Who answered; `None` where nobody did.
+        ttft_s: From acceptance to the first token; `None` without one.
+        prefill_tok_s: Prompt tokens per second as the worker measured; `None` where it did not.
+        decode_tok_s: Generated tokens per second after the first; `None` under two tokens.
+    """
+
+    ending: Ending
+    target: ModelId | None
+    attempts: tuple[Attempt, ...]
+    total_s: float
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    ttft_s: float | None = None
+    prefill_tok_s: float | None = None
+    decode_tok_s: float | None = None
+    error: str | None = None
