@@ -76,7 +76,7 @@ class _Body(msgspec.Struct):
     repeat_penalty: Annotated[float, Meta(gt=0, le=10)] | None = None
     presence_penalty: _Penalty | None = None
     frequency_penalty: _Penalty | None = None
-    seed: Annotated[int, Meta(ge=-(2**63), lt=2**63)] | None = None
+    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     max_tokens: _Count | None = None
     max_completion_tokens: _Count | None = None
     stop: _Stop | Annotated[list[_Stop], Meta(max_length=16)] | None = None
