@@ -1,5 +1,8 @@
 """The native frames: what goes in comes out, however the bytes arrive; nothing else is believed."""
 
+import itertools
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,7 +69,7 @@ from_worker = st.one_of(
 
 def in_pieces(data: bytes, cuts: list[int]) -> list[bytes]:
     edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    return [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [data[a:b] for a, b in itertools.pairwise(edges)]
 
 
 @given(st.lists(to_worker, max_size=5), st.lists(ids, max_size=8))
@@ -88,10 +91,8 @@ def test_what_a_worker_says_reaches_the_daemon(said: list[Step], cuts: list[int]
 @given(st.binary(max_size=300))
 def test_arbitrary_bytes_are_refused_or_waited_for(data: bytes) -> None:
     for inbox in (WorkerInbox(), DaemonInbox()):
-        try:
+        with suppress(InvalidRequest):
             list(inbox.feed(data))
-        except InvalidRequest as error:
-            assert error.message
 
 
 def test_a_long_message_goes_in_parts_under_the_frame_limit() -> None:
@@ -116,9 +117,9 @@ def test_a_message_over_the_limit_is_refused_by_the_sender() -> None:
 def test_parts_over_the_limit_are_refused_by_the_receiver() -> None:
     inbox = WorkerInbox()
     part = encode(Part(b"x" * (MAX_FRAME - 64), last=False))
+    too_many = part * (MAX_MESSAGE // MAX_FRAME + 2)
     with pytest.raises(InvalidRequest, match="over"):
-        for _ in range(MAX_MESSAGE // MAX_FRAME + 2):
-            list(inbox.feed(part))
+        list(inbox.feed(too_many))
 
 
 def test_a_frame_that_announces_too_much_is_refused_before_it_is_read() -> None:

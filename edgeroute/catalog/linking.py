@@ -1,0 +1,148 @@
+"""Making a GGUF file known: its header checked, its hash taken, its card written.
+
+Owns the choice of an id and the atomic write; the file itself is neither copied nor touched.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import msgspec
+
+from edgeroute.catalog.cards import LinkedCard, linked, refuse_bad_id
+from edgeroute.catalog.folders import Folders, shipped
+from edgeroute.catalog.known import KnownModels
+from edgeroute.domain.card import ModelCard
+from edgeroute.domain.errors import InvalidConfig, InvalidModelFile, InvalidRequest, UnknownModel
+from edgeroute.domain.units import MIB, ModelId
+from edgeroute.wire.gguf import read_header
+from edgeroute.wire.shape import shape_of
+from edgeroute.wire.toml import TomlFile, write
+
+_BLOCK = 4 * MIB
+
+
+def link_model(
+    folders: Folders,
+    path: Path,
+    name: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> ModelCard:
+    """Make a GGUF file known; linking it again refreshes its card and keeps what it says.
+
+    Args:
+        folders: The user's folders.
+        path: The file; it stays where it is.
+        name: The id to use; without one it comes from the file's name.
+        progress: Called with the bytes hashed so far and in all.
+
+    Raises:
+        InvalidModelFile: The file cannot be served, or changed while it was read.
+        InvalidRequest: The id is another model's, or cannot be one.
+        InvalidConfig: The card that is there is malformed, or a new one cannot be written.
+    """
+    path = path.absolute()
+    before = _status(path)
+    shape = shape_of(read_header(path))
+    model = ModelId(_slug(path.stem) or _slug(shape.name) if name is None else name)
+    card_file = _card_file(folders, model)
+    card = msgspec.structs.replace(
+        _card_before(card_file, path),
+        sha256=_hash(path, before.st_size, progress),
+        size=before.st_size,
+        mtime_ns=before.st_mtime_ns,
+        shape=asdict(shape),
+    )
+    answer = linked(model, card, KnownModels.shipped())  # refuses a file that changed meanwhile
+    _replace(card_file, card)
+    return answer
+
+
+def unlink_model(folders: Folders, model: str) -> None:
+    """Forget a linked model; its file stays.
+
+    Raises:
+        UnknownModel: No linked model has this id.
+        InvalidRequest: It cannot be an id.
+        InvalidConfig: Its card cannot be removed.
+    """
+    try:
+        _card_file(folders, ModelId(model)).unlink()
+    except FileNotFoundError as error:
+        raise UnknownModel(
+            f"no linked model {model!r}", hint="`edgeroute models` lists all models"
+        ) from error
+    except OSError as error:
+        raise InvalidConfig(f"{error.filename}: {error.strerror}") from error
+
+
+def _card_file(folders: Folders, model: ModelId) -> Path:
+    refuse_bad_id(model)
+    return folders.data / "models" / f"{model}.toml"
+
+
+def _status(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except OSError as error:
+        raise InvalidModelFile(f"{path}: {error.strerror}") from error
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("._-")
+
+
+def _card_before(card_file: Path, path: Path) -> LinkedCard:
+    """The card that this file has under this id, or a blank one; refuses another model's."""
+    model = card_file.stem
+    if (shipped("models") / card_file.name).exists():
+        raise InvalidRequest(
+            f"the id {model!r} is taken by a model that comes with EdgeRoute",
+            hint="give another with --id",
+        )
+    if not card_file.exists():
+        return LinkedCard(path=str(path), sha256="", size=0, mtime_ns=0, shape={})
+    file = TomlFile(card_file)
+    other = file.table.get("path", "a model without a file")
+    if other != str(path):
+        raise InvalidRequest(
+            f"the id {model!r} is taken by {other}",
+            hint=f"give another with --id, or run `edgeroute models unlink {model}` first",
+        )
+    return file.convert(LinkedCard)
+
+
+def _hash(path: Path, size: int, progress: Callable[[int, int], None] | None) -> str:
+    digest = hashlib.sha256()
+    block = memoryview(bytearray(_BLOCK))
+    done = 0
+    try:
+        with path.open("rb", buffering=0) as file:
+            while count := file.readinto(block):
+                digest.update(block[:count])
+                done += count
+                if progress is not None:
+                    progress(done, size)
+    except OSError as error:
+        raise InvalidModelFile(f"{path}: {error.strerror}") from error
+    return digest.hexdigest()
+
+
+def _replace(card_file: Path, card: LinkedCard) -> None:
+    """Write a card in one step, so that no reader ever finds half of it."""
+    try:
+        text = write(msgspec.to_builtins(card))
+    except UnicodeEncodeError as error:
+        raise InvalidModelFile(
+            f"{card.path!r} is not UTF-8, which a card must be", hint="rename the file"
+        ) from error
+    partial = card_file.with_suffix(".partial")
+    try:
+        card_file.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text, "utf-8")
+        partial.replace(card_file)
+    except OSError as error:
+        raise InvalidConfig(f"{card_file} cannot be written: {error.strerror}") from error

@@ -1,0 +1,72 @@
+"""The catalog: everything on this machine's disk that could be served, and the profiles.
+
+Owns which card wins an id, and that one broken card never hides the others: it is listed as
+unavailable, with its reason.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from edgeroute.catalog.cards import read_card
+from edgeroute.catalog.folders import Folders, cards_in, shipped
+from edgeroute.catalog.known import KNOWN, KnownModels
+from edgeroute.catalog.profiles import read_profiles
+from edgeroute.domain.card import ModelCard
+from edgeroute.domain.errors import EdgeRouteError, InvalidRequest
+from edgeroute.domain.profile import Profile
+
+
+class Unavailable(NamedTuple):
+    """A model that has a card and cannot be served; `reason` says what would change that."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Models and profiles as the folders had them when it was read.
+
+    Attributes:
+        cards: Models that can be served, shipped ones first, then by id.
+        unavailable: Those that cannot, and why.
+        profiles: Operating profiles by name.
+    """
+
+    cards: tuple[ModelCard, ...]
+    unavailable: tuple[Unavailable, ...]
+    profiles: Mapping[str, Profile]
+
+    @classmethod
+    def load(cls, folders: Folders) -> "Catalog":
+        """Read all cards and profiles; opens the headers of no linked file.
+
+        Raises:
+            InvalidConfig: A profile is malformed.
+        """
+        known = KnownModels.shipped()
+        cards: list[ModelCard] = []
+        unavailable: list[Unavailable] = []
+        for file in _card_files(folders):
+            try:
+                _refuse_taken(file, cards)
+                cards.append(read_card(file, known))
+            except EdgeRouteError as error:
+                reason = error.message if error.hint is None else f"{error.message}; {error.hint}"
+                unavailable.append(Unavailable(file.stem, reason))
+        profiles = read_profiles(shipped("profiles"), folders.config / "profiles")
+        return cls(tuple(cards), tuple(unavailable), profiles)
+
+
+def _card_files(folders: Folders) -> Iterator[Path]:
+    yield from (file for file in cards_in(shipped("models")) if file.name != KNOWN)
+    yield from cards_in(folders.data / "models")
+
+
+def _refuse_taken(file: Path, cards: list[ModelCard]) -> None:
+    if any(card.id == file.stem for card in cards):
+        raise InvalidRequest(
+            f"{file}: the id is taken by a model that comes with EdgeRoute", hint="rename the file"
+        )

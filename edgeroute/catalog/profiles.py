@@ -1,0 +1,34 @@
+"""Operating profiles: one TOML file each, named by its file."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from edgeroute.catalog.folders import cards_in
+from edgeroute.domain.profile import Profile
+from edgeroute.wire.toml import TomlFile
+
+_WEIGHTS = ("value", "per_usd", "per_joule", "per_second")
+
+
+def read_profiles(*folders: Path) -> Mapping[str, Profile]:
+    """Read every profile; one in a later folder replaces its namesake in an earlier.
+
+    Raises:
+        InvalidConfig: A file is malformed, or a weight would reward cost.
+    """
+    return {file.stem: _profile(file) for folder in folders for file in cards_in(folder)}
+
+
+def _profile(path: Path) -> Profile:
+    file = TomlFile(path)
+    profile = file.convert(Profile, given={"name": path.stem})
+    if profile.name != path.stem:
+        raise file.fault(("name",), f"must be {path.stem!r}, as the file", "rename one of them")
+    for name in _WEIGHTS:
+        weight: float = getattr(profile, name)
+        if not 0 <= weight < math.inf:
+            raise file.fault((name,), f"{weight} is not a weight of 0 or more")
+    if profile.max_load_s is not None and not profile.max_load_s >= 0:
+        raise file.fault(("max_load_s",), f"{profile.max_load_s} is not a time of 0 s or more")
+    return profile

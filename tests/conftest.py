@@ -1,0 +1,28 @@
+"""What every test may use."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from edgeroute.catalog import Catalog
+from edgeroute.config import Folders
+
+# pytest-asyncio asks for the current loop before it makes its own; without this the policy would
+# make one that nobody closes, and its ResourceWarning would land on whatever test runs then.
+asyncio.set_event_loop(None)
+
+STARTER = "smollm2-135m-instruct"
+
+
+def starter_path() -> Path:
+    """The real starter model's file, which setup installs."""
+    nowhere = Path("/nonexistent")
+    catalog = Catalog.load(Folders(nowhere, nowhere, nowhere, nowhere))
+    return Path(next(card.path for card in catalog.cards if card.id == STARTER))
+
+
+@pytest.fixture(scope="session")
+def starter() -> Path:
+    """The real starter model's file."""
+    return starter_path()
