@@ -1,0 +1,1 @@
+"""The verbs of deciding: pure, plain data in, plain data out; time and randomness are arguments."""

@@ -1,0 +1,111 @@
+"""The candidates as arrays, built once whenever the roster changes.
+
+Owns the order of candidates (by id, so that no result depends on the order they came in) and
+everything about them that does not depend on the request.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeroute.domain.privacy import Zone
+from edgeroute.domain.target import Target, Warmth
+from edgeroute.domain.units import ModelId
+from edgeroute.routing import policy, prior
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Roster:
+    """Every target that a request could go to; arrays have one entry per target.
+
+    Attributes:
+        ids: Sorted; row `i` of every array is target `ids[i]`.
+        zone: `Zone` values.
+        ceiling: `Label` values, the most private label that each may see.
+        context: Tokens.
+        bytes_needed: Bytes.
+        retry_in_s: Seconds until a failed target may be tried again.
+        quality: P(acceptable), shape (targets, tasks) in the order of `prior.COLUMN`.
+        load_s: Seconds until it is warm; 0 where it is.
+        queue_s: Seconds that the tokens queued before a new request take.
+        prefill_s: Seconds per prompt token.
+        decode_s: Seconds per generated token.
+        device_watts: Watts of this device while it computes; 0 for what computes elsewhere.
+        usd_in: Dollars per prompt token.
+        usd_out: Dollars per generated token.
+    """
+
+    targets: tuple[Target, ...]
+    ids: tuple[ModelId, ...]
+    zone: Floats
+    ceiling: Floats
+    context: Floats
+    bytes_needed: Floats
+    retry_in_s: Floats
+    quality: Floats
+    load_s: Floats
+    queue_s: Floats
+    prefill_s: Floats
+    decode_s: Floats
+    device_watts: Floats
+    usd_in: Floats
+    usd_out: Floats
+
+    @classmethod
+    def of(cls, targets: Iterable[Target]) -> "Roster":
+        """Lay targets out as arrays.
+
+        Raises:
+            ValueError: Two targets share an id, or a rate is not above zero.
+        """
+        rows = tuple(sorted(targets, key=lambda target: target.id))
+        _check(rows)
+
+        def column(value: Callable[[Target], float]) -> Floats:
+            return np.array([value(row) for row in rows], dtype=np.float64)
+
+        decode_s = 1.0 / column(lambda t: t.rates.decode_tok_s)
+        return cls(
+            targets=rows,
+            ids=tuple(row.id for row in rows),
+            zone=column(lambda t: t.zone),
+            ceiling=column(lambda t: policy.ceiling(t.zone, t.max_label)),
+            context=column(lambda t: t.context),
+            bytes_needed=column(lambda t: t.bytes_needed),
+            retry_in_s=column(lambda t: t.retry_in_s),
+            quality=_quality(rows),
+            load_s=column(lambda t: 0.0 if t.warmth is Warmth.WARM else t.rates.load_s),
+            queue_s=column(lambda t: t.queued_tokens) * decode_s,
+            prefill_s=1.0 / column(lambda t: t.rates.prefill_tok_s),
+            decode_s=decode_s,
+            device_watts=column(lambda t: t.rates.watts if t.zone is Zone.DEVICE else 0.0),
+            usd_in=column(lambda t: t.usd_in_per_mtok) / 1e6,
+            usd_out=column(lambda t: t.usd_out_per_mtok) / 1e6,
+        )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def _quality(rows: Sequence[Target]) -> Floats:
+    """Scores where a target has them, the size prior elsewhere; columns contiguous."""
+    parameters = np.array([row.parameters for row in rows], dtype=np.float64)
+    quality = np.asfortranarray(prior.quality_by_size(parameters))
+    for at, row in enumerate(rows):
+        for task, score in row.scores.items():
+            quality[at, prior.COLUMN[task]] = score
+    return quality
+
+
+def _check(rows: Sequence[Target]) -> None:
+    for before, row in pairwise(rows):
+        if before.id == row.id:
+            raise ValueError(f"two targets are called {row.id}")
+    for row in rows:
+        if not (row.rates.prefill_tok_s > 0 and row.rates.decode_tok_s > 0):
+            raise ValueError(f"{row.id}: tokens per second must be above zero, got {row.rates}")

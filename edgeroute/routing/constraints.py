@@ -1,0 +1,261 @@
+"""The filters: what a candidate must satisfy before anyone asks how good it is.
+
+Owns every filter with its sentence, in the order in which they are applied. A candidate is
+rejected by the first that it fails. A new filter is one entry of `CONSTRAINTS`.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeroute.domain.decision import Rejection, RejectionCode
+from edgeroute.domain.privacy import Label, Zone
+from edgeroute.domain.units import MIB, format_bytes, format_seconds
+from edgeroute.routing import policy
+from edgeroute.routing.estimate import Estimates
+from edgeroute.routing.view import View
+
+Excess = NDArray[Any]
+"""How far each candidate is beyond a limit, in the limit's own unit; at most 0 is admitted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """One filter.
+
+    Attributes:
+        excess: Excess of every candidate, or `None` where the request sets no such limit.
+        sentence: Why candidate `at` is beyond it, and what would have to change.
+    """
+
+    code: RejectionCode
+    excess: Callable[[View, Estimates], Excess | None]
+    sentence: Callable[[View, Estimates, int], tuple[str, str]]
+
+
+def _named(view: View, _estimates: Estimates) -> Excess | None:
+    if view.pinned_model is None:
+        return None
+    return np.array([name != view.pinned_model for name in view.roster.ids])
+
+
+def _named_sentence(view: View, _estimates: Estimates, at: int) -> tuple[str, str]:
+    name = view.roster.ids[at]
+    return f"the request asks for {view.pinned_model}", f"ask for 'auto' or {name}"
+
+
+def _zone(view: View, _estimates: Estimates) -> Excess:
+    return view.roster.zone - float(policy.farthest(view.limits, view.profile))
+
+
+def _zone_sentence(view: View, _estimates: Estimates, at: int) -> tuple[str, str]:
+    target, profile = view.roster.targets[at], view.profile
+    where = f"{target.id} is in zone {target.zone.word}"
+    whys, changes = [], []
+    if view.limits.on_device and target.zone > Zone.DEVICE:
+        whys.append("the request must stay on this device")
+        changes.append("drop on_device from the request")
+    if target.zone > profile.farthest:
+        whys.append(f"profile {profile.name} goes no farther than {profile.farthest.word}")
+        changes.append(f"choose a profile with farthest = '{target.zone.word}'")
+    return f"{where}; {' and '.join(whys)}", " and ".join(changes)
+
+
+def _label(view: View, _estimates: Estimates) -> Excess:
+    return float(view.label) - view.roster.ceiling
+
+
+def _label_sentence(view: View, _estimates: Estimates, at: int) -> tuple[str, str]:
+    target = view.roster.targets[at]
+    seen = policy.ceiling(target.zone, target.max_label).word
+    relabel = f"label the request {seen} or less"
+    if view.label is Label.SECRET and target.zone is not Zone.DEVICE:
+        reason = f"secret never leaves this device and {target.id} is in zone {target.zone.word}"
+        return reason, relabel
+    reason = f"{target.id} may see up to {seen} and the request is {view.label.word}"
+    return reason, f"set max_label = '{view.label.word}' for {target.id} or {relabel}"
+
+
+def _tokens_needed(view: View) -> int:
+    """The prompt with the answer that the caller asked for, or else with one token of answer."""
+    features = view.features
+    return features.prompt_tokens + (1 if features.max_tokens is None else features.max_tokens)
+
+
+def _context(view: View, _estimates: Estimates) -> Excess:
+    return _tokens_needed(view) - view.roster.context
+
+
+def _context_sentence(view: View, _estimates: Estimates, at: int) -> tuple[str, str]:
+    target, needed = view.roster.targets[at], _tokens_needed(view)
+    answer = needed - view.features.prompt_tokens
+    reason = (
+        f"{target.id} holds {target.context} tokens; up to {view.features.prompt_tokens} of prompt "
+        f"and {answer} of answer make {needed}"
+    )
+    over = needed - target.context
+    shorten = f"shorten the prompt by about {over} tokens"
+    lower = f" or lower max_tokens to {answer - over}" if answer > over else ""
+    return reason, f"{shorten}{lower}"
+
+
+def _memory(view: View, _estimates: Estimates) -> Excess:
+    return view.roster.bytes_needed - view.budget_bytes
+
+
+def _memory_sentence(view: View, _estimates: Estimates, at: int) -> tuple[str, str]:
+    target = view.roster.targets[at]
+    needed, budget = format_bytes(target.bytes_needed), format_bytes(view.budget_bytes)
+    missing, enough = (
+        math.ceil(size / MIB)
+        for size in (target.bytes_needed - view.budget_bytes, target.bytes_needed)
+    )
+    return (
+        f"{target.id} needs {needed} and the memory budget is {budget}",
+        f"free {missing} MiB of memory or raise the budget to {enough} MiB",
+    )
+
+
+def _health(view: View, _estimates: Estimates) -> Excess:
+    return view.roster.retry_in_s
+
+
+def _health_sentence(view: View, _estimates: Estimates, at: int) -> tuple[str, str]:
+    target = view.roster.targets[at]
+    wait = f"{_enough(target.retry_in_s)} s"
+    return f"{target.id} failed and is tried again in {wait}", f"ask again in {wait}"
+
+
+def _load_time(view: View, _estimates: Estimates) -> Excess | None:
+    # The limit is on what may be chosen; a model that the caller named has been chosen.
+    if view.profile.max_load_s is None or view.pinned_model is not None:
+        return None
+    return view.roster.load_s - view.profile.max_load_s
+
+
+def _load_time_sentence(view: View, _estimates: Estimates, at: int) -> tuple[str, str]:
+    name, load_s, profile = view.roster.ids[at], view.roster.load_s[at], view.profile
+    wait = format_seconds(profile.max_load_s or 0.0)
+    takes = f"{name} is not warm and takes {format_seconds(load_s)} to load"
+    return (
+        f"{takes}; profile {profile.name} waits {wait}",
+        f"ask for {name} by name or set max_load_s to {_enough(load_s)}",
+    )
+
+
+def _deadline(view: View, estimates: Estimates) -> Excess | None:
+    limit = view.limits.deadline_s
+    return None if limit is None else estimates.total_s - limit
+
+
+def _deadline_sentence(view: View, estimates: Estimates, at: int) -> tuple[str, str]:
+    needed = estimates.total_s[at]
+    limit = format_seconds(view.limits.deadline_s or 0.0)
+    reason = (
+        f"{view.roster.ids[at]} would take {format_seconds(needed)} and the deadline is {limit}"
+    )
+    return reason, f"allow {_enough(needed)} s or ask for a shorter answer"
+
+
+def _energy(view: View, estimates: Estimates) -> Excess | None:
+    limit = view.limits.max_j
+    return None if limit is None else estimates.device_joules - limit
+
+
+def _energy_sentence(view: View, estimates: Estimates, at: int) -> tuple[str, str]:
+    needed = f"{_enough(estimates.device_joules[at])} J"
+    reason = f"{view.roster.ids[at]} would take about {needed} and max_j is {view.limits.max_j:g}"
+    return reason, f"allow {needed} or ask for a shorter answer"
+
+
+def _money(view: View, estimates: Estimates) -> Excess | None:
+    limit = view.limits.max_usd
+    return None if limit is None else estimates.usd - limit
+
+
+def _money_sentence(view: View, estimates: Estimates, at: int) -> tuple[str, str]:
+    needed = f"${_enough(estimates.usd[at])}"
+    reason = f"{view.roster.ids[at]} would cost {needed} and max_usd is {view.limits.max_usd:g}"
+    return reason, f"allow {needed} or ask for a shorter answer"
+
+
+def _enough(amount: float) -> str:
+    """Three significant digits, rounded up: allowing as much is enough."""
+    if amount <= 0:
+        return "0"
+    step = 10.0 ** (math.floor(math.log10(amount)) - 2)
+    return f"{math.ceil(amount / step) * step:.6g}"
+
+
+CONSTRAINTS = (
+    Constraint(RejectionCode.NOT_NAMED, _named, _named_sentence),
+    Constraint(RejectionCode.ZONE, _zone, _zone_sentence),
+    Constraint(RejectionCode.LABEL, _label, _label_sentence),
+    Constraint(RejectionCode.CONTEXT, _context, _context_sentence),
+    Constraint(RejectionCode.MEMORY, _memory, _memory_sentence),
+    Constraint(RejectionCode.HEALTH, _health, _health_sentence),
+    Constraint(RejectionCode.LOAD_TIME, _load_time, _load_time_sentence),
+    Constraint(RejectionCode.DEADLINE, _deadline, _deadline_sentence),
+    Constraint(RejectionCode.ENERGY, _energy, _energy_sentence),
+    Constraint(RejectionCode.MONEY, _money, _money_sentence),
+)
+"""In the order of `RejectionCode`: what the caller can least change comes first."""
+
+ADMITTED = len(CONSTRAINTS)
+"""The code of a candidate that fails no filter; any lower code is an index of `CONSTRAINTS`."""
+
+
+def screen(view: View, estimates: Estimates) -> NDArray[np.int8]:
+    """Code per candidate: the first filter that it fails, or `ADMITTED`."""
+    codes = np.full(len(view.roster), ADMITTED, dtype=np.int8)
+    for code in reversed(range(ADMITTED)):
+        excess = CONSTRAINTS[code].excess(view, estimates)
+        if excess is not None:
+            codes[_beyond(excess)] = code
+    return codes
+
+
+def rejection(view: View, estimates: Estimates, at: int, code: int) -> Rejection:
+    """Why candidate `at` was rejected with `code`, in words."""
+    constraint = CONSTRAINTS[code]
+    reason, change = constraint.sentence(view, estimates, at)
+    return Rejection(view.roster.ids[at], constraint.code, reason, change)
+
+
+def nearest(view: View, estimates: Estimates) -> list[Rejection]:
+    """Every filter that the nearest candidate fails, the first one first.
+
+    The nearest is rejected latest; of those, it fails the fewest filters, and is the least beyond
+    the one that rejects it. Empty where there are no candidates.
+    """
+    if not len(view.roster):
+        return []
+    failures = _failures(view, estimates)
+    best = min(range(len(view.roster)), key=lambda at: _distance(failures[at]))
+    return [rejection(view, estimates, best, code) for code, _ in failures[best]]
+
+
+def _failures(view: View, estimates: Estimates) -> list[list[tuple[int, float]]]:
+    """Code and excess of every filter that each candidate fails."""
+    failures: list[list[tuple[int, float]]] = [[] for _ in view.roster.ids]
+    for code, constraint in enumerate(CONSTRAINTS):
+        excess = constraint.excess(view, estimates)
+        if excess is not None:
+            for at in _beyond(excess).nonzero()[0]:
+                failures[at].append((code, float(excess[at])))
+    return failures
+
+
+def _distance(failed: list[tuple[int, float]]) -> tuple[int, int, float]:
+    code, excess = failed[0]
+    return -code, len(failed), excess
+
+
+def _beyond(excess: Excess) -> NDArray[np.bool_]:
+    """Whether the limit is broken; what is not a number is not admitted either."""
+    beyond: NDArray[np.bool_] = ~(excess <= 0)
+    return beyond

@@ -1,0 +1,107 @@
+"""The decision: filters first, then preference; a ranked plan or a refusal, with the reason.
+
+Owns the order of the steps: estimate -> screen -> score -> rank -> say why. Every step works on
+all candidates at once; objects are made only for the few that make up the plan.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeroute.domain.decision import Decision, Estimate, Ranked, Refusal, Rejection, Term
+from edgeroute.domain.units import Joules, Usd
+from edgeroute.routing import constraints, reasons, score
+from edgeroute.routing.candidates import Floats
+from edgeroute.routing.estimate import Estimates, estimate
+from edgeroute.routing.view import View
+
+_PLAN_LENGTH = 8
+"""Targets of a plan. More than eight failures in a row are no longer a question of routing."""
+_TERM_NAMES = tuple(objective.name for objective in score.OBJECTIVES)
+
+
+@dataclass(frozen=True, slots=True)
+class Appraisal:
+    """Every candidate, estimated, screened and scored.
+
+    Attributes:
+        codes: The filter that each fails first (see `constraints.screen`).
+        terms: Addends of the utility, shape (objectives, candidates).
+        utility: Their sum.
+        order: Indices of the admitted candidates, best first; equals by name.
+    """
+
+    estimates: Estimates
+    codes: NDArray[np.int8]
+    terms: Floats
+    utility: Floats
+    order: NDArray[np.intp]
+
+
+def decide(view: View) -> Decision | Refusal:
+    """Rank the eligible targets, or refuse and say what would have to change.
+
+    Pure: the same view, whatever the order of its candidates, gives the same answer.
+    """
+    appraisal = appraise(view)
+    if not appraisal.order.size:
+        return _refuse(view, appraisal)
+    plan = rank(view, appraisal, _PLAN_LENGTH)
+    return Decision(plan, reasons.reason(view, plan), reasons.flip(view.profile, plan))
+
+
+def appraise(view: View) -> Appraisal:
+    """Estimate, screen and score every candidate."""
+    estimates = estimate(view.features, view.roster)
+    codes = constraints.screen(view, estimates)
+    terms = score.terms(view.profile, estimates)
+    utility: Floats = terms.sum(axis=0)
+    admitted = (codes == constraints.ADMITTED).nonzero()[0]
+    order = admitted[(-utility[admitted]).argsort(kind="stable")]
+    return Appraisal(estimates, codes, terms, utility, order)
+
+
+def rank(view: View, appraisal: Appraisal, length: int) -> tuple[Ranked, ...]:
+    """The best admitted candidates as nouns, at most `length` of them."""
+    best = appraisal.order[:length]
+    of = appraisal.estimates
+    columns = zip(
+        [view.roster.targets[at] for at in best.tolist()],
+        appraisal.utility[best].tolist(),
+        appraisal.terms[:, best].T.tolist(),
+        of.p_ok[best].tolist(),
+        of.ttft_s[best].tolist(),
+        of.total_s[best].tolist(),
+        of.device_joules[best].tolist(),
+        of.usd[best].tolist(),
+        strict=True,
+    )
+    return tuple(
+        Ranked(
+            target.id,
+            target.zone,
+            utility,
+            tuple(map(Term, _TERM_NAMES, terms)),
+            Estimate(p_ok, ttft_s, total_s, Joules(joules), Usd(usd)),
+        )
+        for target, utility, terms, p_ok, ttft_s, total_s, joules, usd in columns
+    )
+
+
+def rejections(view: View, appraisal: Appraisal) -> tuple[Rejection, ...]:
+    """Every candidate that was filtered out, with its sentence, by name."""
+    return tuple(
+        constraints.rejection(view, appraisal.estimates, int(at), int(appraisal.codes[at]))
+        for at in (appraisal.codes != constraints.ADMITTED).nonzero()[0]
+    )
+
+
+def _refuse(view: View, appraisal: Appraisal) -> Refusal:
+    failed = constraints.nearest(view, appraisal.estimates)
+    if not failed:
+        return Refusal("there is no target at all", "add a model to the catalog", ())
+    count = len(view.roster)
+    among = "" if count == 1 else f"none of {count} targets is eligible; nearest: "
+    change = " and ".join(rejection.change for rejection in failed)
+    return Refusal(f"{among}{failed[0].reason}", change, rejections(view, appraisal))

@@ -1,0 +1,112 @@
+"""What running a request on each candidate would take and give, all candidates at once.
+
+Owns the models of quality, time, energy and money, and the rates of a model that never ran here.
+Joules are watts times seconds of compute: a model, not a measurement.
+"""
+
+from dataclasses import dataclass
+
+from edgeroute.domain.card import ModelShape
+from edgeroute.domain.features import Features, Task
+from edgeroute.domain.hardware import Cpu
+from edgeroute.domain.target import Rates
+from edgeroute.routing import prior
+from edgeroute.routing.candidates import Floats, Roster
+
+_UNKNOWN = prior.COLUMN[Task.UNKNOWN]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimates:
+    """One entry per candidate, in the roster's order.
+
+    Attributes:
+        p_ok: P(acceptable answer), 0..1.
+        ttft_s: Seconds until the first token: queue, load where it is not warm, prefill.
+        total_s: Seconds until the last token.
+        device_joules: Energy of this device; 0 for what computes elsewhere.
+        usd: Dollars for the expected tokens.
+    """
+
+    p_ok: Floats
+    ttft_s: Floats
+    total_s: Floats
+    device_joules: Floats
+    usd: Floats
+
+
+def estimate(features: Features, roster: Roster) -> Estimates:
+    """Estimate every candidate.
+
+    Prompt tokens are an upper estimate, so prefill is too. The queue is other requests' energy.
+    """
+    prompt, output = features.prompt_tokens, _expected_output(features)
+    prefill_s = prompt * roster.prefill_s
+    compute_s = roster.load_s + prefill_s + output * roster.decode_s
+    return Estimates(
+        p_ok=_p_ok(features, roster),
+        ttft_s=roster.queue_s + roster.load_s + prefill_s,
+        total_s=roster.queue_s + compute_s,
+        device_joules=roster.device_watts * compute_s,
+        usd=prompt * roster.usd_in + output * roster.usd_out,
+    )
+
+
+def _expected_output(features: Features) -> int:
+    """Tokens that the answer is expected to have, within the caller's bound."""
+    if features.max_tokens is None:
+        return features.output_tokens
+    return min(features.output_tokens, features.max_tokens)
+
+
+def _p_ok(features: Features, roster: Roster) -> Floats:
+    """P(ok) for the task as far as the task is certain, for just any task as far as it is not."""
+    certain = features.task_probability
+    for_task = roster.quality[:, prior.COLUMN[features.task]]
+    return certain * for_task + (1.0 - certain) * roster.quality[:, _UNKNOWN]
+
+
+# ---- rates of a model that never ran here ------------------------------------------------------
+# Laid through three models measured on two cores of an AVX-512 server CPU (llama-cpp-python
+# 0.3.36): SmolLM2 135M Q4_1, Qwen2.5-Coder 0.5B and 1.5B Q4_K_M decode 64-106, 28-42 and 15 tok/s
+# and prefill 325, 219 and 101 tok/s; this gives 103, 30 and 14, and 427, 218 and 90. The first
+# measured answer replaces it.
+
+_BANDWIDTH_PER_CORE = 8e9
+"""Bytes of weights per second that one core streams."""
+_BANDWIDTH_CAP = 40e9
+"""Two channels of DDR4-3200 in practice; more cores wait for the same memory."""
+_SYNC_S_PER_LAYER = 0.12e-3
+"""Threads meeting at the end of each layer's operations, per generated token."""
+_DRAW_S = 0.2e-3
+"""Drawing a token and telling it."""
+_FLOPS_PER_CORE = 160e9
+"""Matrix products of a prefill; a CPU without wide dot products has a half or a quarter of it."""
+_PREFILL_S_BESIDES = 3e-3
+"""Core seconds per prompt token outside matrix products: attention, norms, the last logits."""
+_READ_BYTES_PER_S = 600e6
+"""A SATA disk; a file in the page cache is faster."""
+_REPACK_S_PER_BYTE = 0.7e-9
+_START_S = 0.4
+"""Starting a worker process."""
+_WATTS_PER_THREAD = 5.0
+"""A mobile core under full vector load."""
+
+
+def rates_prior(shape: ModelShape, cpu: Cpu) -> Rates:
+    """How fast a model should be on a CPU that it never ran on.
+
+    Decoding reads all weights per token and is bound by memory; a prefill is bound by arithmetic.
+    """
+    threads = cpu.threads
+    bandwidth = min(threads * _BANDWIDTH_PER_CORE, _BANDWIDTH_CAP)
+    decode_s = shape.file_bytes / bandwidth + shape.n_layers * _SYNC_S_PER_LAYER + _DRAW_S
+    prefill_core_s = 2 * shape.parameters / _FLOPS_PER_CORE + _PREFILL_S_BESIDES
+    return Rates(
+        load_s=shape.file_bytes / _READ_BYTES_PER_S
+        + shape.repack_bytes * _REPACK_S_PER_BYTE
+        + _START_S,
+        prefill_tok_s=threads / prefill_core_s,
+        decode_tok_s=1.0 / decode_s,
+        watts=threads * _WATTS_PER_THREAD,
+    )

@@ -1,0 +1,68 @@
+"""Everything that one decision depends on, and nothing of the prompt's text.
+
+Owns the view in its two forms: with the roster's arrays for deciding, and as plain data for the
+journal. The same record gives the same decision, on any machine and at any time.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from edgeroute.domain.features import Features
+from edgeroute.domain.hardware import Power
+from edgeroute.domain.privacy import Label
+from edgeroute.domain.profile import Profile
+from edgeroute.domain.request import Limits
+from edgeroute.domain.target import Target
+from edgeroute.domain.units import Bytes, ModelId, RequestId
+from edgeroute.routing.candidates import Roster
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What both forms of a view share: everything but the candidates.
+
+    Attributes:
+        label: How private the request is, after everything that may tighten it.
+        pinned_model: The only target that may answer, where the caller named one.
+        power: As it was; weights come from the profile alone.
+        budget_bytes: What one model may need at most.
+        now: Seconds on the daemon's clock.
+        draw: One random number, 0..1, the only randomness that a decision may use.
+    """
+
+    id: RequestId
+    features: Features
+    limits: Limits
+    label: Label
+    pinned_model: ModelId | None
+    profile: Profile
+    power: Power
+    budget_bytes: Bytes
+    now: float
+    draw: float
+
+
+@dataclass(frozen=True, slots=True)
+class View(Facts):
+    """A request as `decide` sees it."""
+
+    roster: Roster
+
+    def record(self) -> "ViewRecord":
+        """Plain data that decides the same."""
+        return ViewRecord(**_facts(self), targets=self.roster.targets)
+
+
+@dataclass(frozen=True, slots=True)
+class ViewRecord(Facts):
+    """A view as it is journalled: nested dataclasses, enums, numbers and strings only."""
+
+    targets: tuple[Target, ...]
+
+    def view(self) -> View:
+        """The view again."""
+        return View(**_facts(self), roster=Roster.of(self.targets))
+
+
+def _facts(view: Facts) -> dict[str, Any]:
+    return {field.name: getattr(view, field.name) for field in fields(Facts)}

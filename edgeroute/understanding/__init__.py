@@ -1,0 +1,1 @@
+"""Request to features: the last that sees the text."""
