@@ -1,0 +1,97 @@
+"""The worker process: one model, one socket.
+
+    python -m edgeroute.worker --fd N                   spawned by the daemon
+    python -m edgeroute.worker --self-test MODEL.gguf   does this machine's llama.cpp work?
+
+Exit status: 0 the daemon is gone or the self-test passed, 1 the model could not be loaded or the
+self-test failed, 65 the daemon's bytes made no sense. Prints nothing while it serves.
+"""
+
+import argparse
+import gc
+import socket
+import sys
+import time
+
+from edgeroute.domain.errors import LoadFailed
+from edgeroute.domain.load import LoadPlan
+from edgeroute.wire.frames import Load, LoadRefused, Progress, Ready
+from edgeroute.worker.channel import Channel
+from edgeroute.worker.loop import Loop
+from edgeroute.worker.ports import Engine, Report
+from edgeroute.worker.scheduler import Scheduler
+
+PROGRESS_S = 0.2
+"""Seconds between two `Progress` frames, at least."""
+EXIT_FAILED = 1
+
+
+def main() -> int:
+    """Run as the command line says."""
+    parser = argparse.ArgumentParser(prog="python -m edgeroute.worker", allow_abbrev=False)
+    mode = parser.add_mutually_exclusive_group(required=True)
+    mode.add_argument("--fd", type=int, help="inherited end of a socketpair with the daemon")
+    mode.add_argument("--self-test", metavar="MODEL", help="load a GGUF file, decode, compare")
+    arguments = parser.parse_args()
+    if arguments.self_test is not None:
+        from edgeroute.worker.self_test import run  # noqa: PLC0415 - needs llama.cpp
+
+        return run(arguments.self_test)
+    serve(Channel(socket.socket(fileno=arguments.fd)))
+    return EXIT_FAILED
+
+
+def serve(channel: Channel) -> None:
+    """Load what the daemon's first message says, then serve until it hangs up.
+
+    Returns only where the model could not be loaded.
+    """
+    while not channel.messages:
+        channel.receive(wait=True)
+    load = channel.messages.popleft()
+    if not isinstance(load, Load):
+        raise TypeError(f"{type(load).__name__} before Load")
+    plan = load.plan
+    started = time.perf_counter()
+    try:
+        engine = _engine(plan, _Reporter(channel))
+    except LoadFailed as error:
+        channel.send(LoadRefused(error.code, error.message))
+        channel.drain()
+        return
+    scheduler = Scheduler(slots=plan.slots, context=engine.context, batch=plan.batch)
+    gc.collect()
+    gc.freeze()  # not disabled: each conversation that a template refuses leaves a cycle
+    load_s = time.perf_counter() - started
+    channel.send(Ready(engine.name, engine.context, load_s, engine.gpu_bytes))
+    Loop(channel, engine, scheduler).run()
+
+
+class _Reporter:
+    """Sends `Progress` now and then, and notices meanwhile that the daemon is gone."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._next = 0.0
+
+    def __call__(self, fraction: float) -> None:
+        now = time.perf_counter()
+        if now >= self._next:
+            self._next = now + PROGRESS_S
+            self._channel.receive()
+            self._channel.send(Progress(fraction))
+
+
+def _engine(plan: LoadPlan, progress: Report) -> Engine:
+    if plan.echo is not None:
+        from edgeroute.worker.echo import EchoEngine  # noqa: PLC0415
+
+        return EchoEngine(plan, plan.echo, progress)
+    # Here, so that the echo engine pays neither the 0.2 s nor the 20 MB of llama.cpp and numpy.
+    from edgeroute.worker.engine import LlamaEngine  # noqa: PLC0415
+
+    return LlamaEngine(plan, progress)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

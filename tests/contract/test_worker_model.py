@@ -1,0 +1,197 @@
+"""The worker as the daemon sees it, with a real model."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from edgeroute.domain.load import LoadPlan
+from edgeroute.domain.request import Sampling
+from edgeroute.domain.units import ModelId
+from edgeroute.wire.frames import Cancel, Load, LoadRefused
+from tests.contract.worker_process import GREEDY, PATIENCE_S, Worker, loaded, spawned
+
+PROMPTS = (
+    "What is the capital of France?",
+    "Write one sentence about the sea.",
+    "Count from one to five.",
+    "Name three colours.",
+)
+
+
+@pytest.fixture(scope="module")
+def plan(starter: Path) -> LoadPlan:
+    # One thread: two that share a busy core wait for each other at every barrier.
+    return LoadPlan(ModelId("smollm2"), str(starter), context=256, slots=4, threads=1, batch=128)
+
+
+@pytest.fixture(scope="module")
+def model(plan: LoadPlan) -> Iterator[Worker]:
+    with loaded(plan) as worker:
+        yield worker
+        worker.socket.close()
+        assert worker.process.wait(PATIENCE_S) == 0
+        assert worker.stderr() == ""
+        assert worker.process.stdout is not None
+        assert worker.process.stdout.read() == b""
+
+
+def test_a_real_model_answers_and_counts(model: Worker) -> None:
+    model.ask(100, "Write one sentence about the sea.", replace(GREEDY, max_tokens=12))
+    (answer,) = model.finish(100)
+    assert answer.text.startswith("The sea is")
+    assert answer.finish == "length"
+    usage = answer.usage
+    assert usage is not None
+    assert usage.prompt_tokens == 37  # the template's own system prompt and markup included
+    assert usage.completion_tokens == 12
+    assert usage.prefill_s > 0
+    assert usage.decode_s > 0
+
+
+def test_an_answer_ends_by_itself(model: Worker) -> None:
+    model.ask(110, "Write one sentence about the sea.", replace(GREEDY, max_tokens=200))
+    (answer,) = model.finish(110)
+    assert answer.finish == "stop"
+    assert answer.text.endswith(".")
+
+
+def test_an_answer_ends_where_the_context_does(model: Worker) -> None:
+    model.ask(120, "one two three " * 70, replace(GREEDY, max_tokens=None))
+    (answer,) = model.finish(120)
+    assert answer.finish == "length"
+    assert answer.usage is not None
+    assert answer.usage.prompt_tokens + answer.usage.completion_tokens == 256
+
+
+def test_sequences_in_one_batch_answer_as_they_do_alone(model: Worker) -> None:
+    alone = [model.text(200 + number, prompt) for number, prompt in enumerate(PROMPTS)]
+    for number, prompt in enumerate(PROMPTS):
+        model.ask(210 + number, prompt)
+    together = model.finish(*range(210, 210 + len(PROMPTS)))
+    assert [answer.text for answer in together] == alone
+    assert len(set(alone)) == len(alone)
+
+
+def test_a_neighbour_cancelled_in_its_prompt_changes_nothing(model: Worker) -> None:
+    long = replace(GREEDY, max_tokens=24)
+    alone = model.text(300, PROMPTS[0], long)
+    model.ask(301, PROMPTS[0], long)
+    for number in range(302, 304):
+        model.ask(number, "word " * 200)  # takes two batches; cancelled in the first
+        seen = model.answers[301].pieces
+        while model.answers[301].pieces == seen:
+            model.receive()
+        model.send(Cancel(number))
+    assert model.finish(301)[0].text == alone
+    assert not any(model.answers[number].ended for number in range(302, 304))
+    assert model.text(304, PROMPTS[0], long) == alone
+
+
+def test_stop_strings_end_the_answer_and_are_not_part_of_it(model: Worker) -> None:
+    whole = model.text(400, PROMPTS[1])
+    stop = whole[10:16]
+    model.ask(401, PROMPTS[1], replace(GREEDY, stop=("\0", stop)))
+    (answer,) = model.finish(401)
+    assert (answer.text, answer.finish) == (whole[: whole.index(stop)], "stop")
+
+
+def test_a_seed_reproduces_and_another_differs(model: Worker) -> None:
+    warm = Sampling(temperature=1.2, max_tokens=12, seed=7)
+    texts = [
+        model.text(500 + number, PROMPTS[1], replace(warm, seed=seed))
+        for number, seed in enumerate((7, 7, 8, None, None, 2**32 - 1, 2**63))
+    ]
+    assert texts[0] == texts[1]
+    assert len(set(texts[1:])) == len(texts) - 1
+
+
+def test_penalties_change_greedy_answers(model: Worker) -> None:
+    repeating = replace(GREEDY, max_tokens=28)
+    plain = model.text(600, PROMPTS[0], repeating)
+    for number, penalty in enumerate(
+        (
+            replace(repeating, repeat_penalty=1.5),
+            replace(repeating, presence_penalty=2.0),
+            replace(repeating, frequency_penalty=2.0),
+        )
+    ):
+        penalised = model.text(601 + number, PROMPTS[0], penalty)
+        assert penalised != plain
+        assert len(set(penalised.split())) > len(set(plain.split()))
+
+
+def test_what_cannot_be_answered_fails_alone(model: Worker) -> None:
+    model.ask(700, PROMPTS[2])
+    model.ask(701, "x" * 3_000_000)  # arrives as `part` frames
+    model.ask(702, "word " * 300)
+    model.ask(703, PROMPTS[2], replace(GREEDY, max_tokens=0))
+    model.ask(704, PROMPTS[2])
+    good, huge, long, nothing, later = model.finish(*range(700, 705))
+    assert good.text == later.text != ""
+    assert huge.failed is not None
+    assert huge.failed.code == "context_exceeded"
+    assert long.failed is not None
+    assert long.failed.code == "context_exceeded"
+    assert "331 tokens; the context holds 256" in long.failed.message
+    assert nothing.failed is not None
+    assert nothing.failed.code == "invalid_request"
+
+
+def test_the_process_ends_in_the_middle_of_a_long_prompt(plan: LoadPlan) -> None:
+    # One batch of 3000 tokens: a single llama_decode of ten seconds.
+    with loaded(replace(plan, context=4096, slots=1, batch=4096, threads=2)) as worker:
+        loading = sum(psutil.Process(worker.process.pid).cpu_times()[:2])
+        worker.ask(1, "word " * 3000)
+        worker.has_computed_for(loading + 0.3)
+        worker.socket.close()
+        assert worker.process.wait(4.0) == 0
+        assert worker.stderr() == ""
+
+
+@pytest.mark.parametrize("size", [0, 100, 1_000_000, 98_000_000])
+def test_a_truncated_file_is_refused_in_llama_cpps_words(
+    plan: LoadPlan, tmp_path: Path, size: int
+) -> None:
+    path = tmp_path / "cut.gguf"
+    with Path(plan.path).open("rb") as whole:
+        path.write_bytes(whole.read(size))
+    with spawned() as worker:
+        worker.send(Load(replace(plan, path=str(path))))
+        refused = worker.ready()
+        assert isinstance(refused, LoadRefused)
+        assert refused.code == "load_failed"
+        assert "gguf" in refused.message or "data" in refused.message
+        assert worker.process.wait(PATIENCE_S) == 1
+        assert worker.stderr() == ""
+
+
+def test_layers_for_a_gpu_that_the_build_cannot_use_are_refused(plan: LoadPlan) -> None:
+    with spawned() as worker:
+        worker.send(Load(replace(plan, gpu_layers=4)))
+        refused = worker.ready()
+    assert isinstance(refused, LoadRefused)
+    assert "4 layers on a GPU" in refused.message
+
+
+def test_the_self_test_passes_here_and_says_what_to_do_elsewhere(
+    starter: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "no.gguf").write_bytes(b"GGUF")
+    outcomes = [
+        subprocess.run(
+            [sys.executable, "-m", "edgeroute.worker", "--self-test", path],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for path in (starter, tmp_path / "no.gguf")
+    ]
+    assert [outcome.returncode for outcome in outcomes] == [0, 1]
+    assert outcomes[0].stdout.startswith("self-test passed: 'The capital of France is' -> ' Paris'")
+    assert "fetch" in outcomes[1].stdout
+    assert [outcome.stderr for outcome in outcomes] == ["", ""]

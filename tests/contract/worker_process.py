@@ -1,0 +1,140 @@
+"""The daemon's end of a real worker process, for the tests of its contract."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import psutil
+
+from edgeroute.domain.load import EchoBehaviour, LoadPlan
+from edgeroute.domain.request import FinishReason, Message, Sampling, Usage
+from edgeroute.domain.units import ModelId
+from edgeroute.wire.frames import (
+    DaemonInbox,
+    Failed,
+    FromWorker,
+    Generate,
+    Load,
+    LoadRefused,
+    Progress,
+    Ready,
+    Step,
+    ToWorker,
+    encode,
+)
+
+PATIENCE_S = 60.0
+"""How long a test waits for something that must happen; a hang fails instead of hanging."""
+ECHO = LoadPlan(ModelId("echo"), "", context=64, slots=2, threads=1, batch=8, echo=EchoBehaviour())
+GREEDY = Sampling(temperature=0.0, max_tokens=16)
+
+
+@dataclass
+class Answer:
+    """All that came for one id."""
+
+    text: str = ""
+    pieces: int = 0
+    finish: FinishReason | None = None
+    usage: Usage | None = None
+    failed: Failed | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.finish is not None or self.failed is not None
+
+
+@dataclass
+class Worker:
+    """The daemon's end."""
+
+    process: subprocess.Popen[bytes]
+    socket: socket.socket
+    inbox: DaemonInbox = field(default_factory=DaemonInbox)
+    answers: dict[int, Answer] = field(default_factory=dict)
+    loaded: list[Progress | Ready | LoadRefused] = field(default_factory=list)
+
+    def send(self, *messages: ToWorker) -> None:
+        self.socket.sendall(b"".join(map(encode, messages)))
+
+    def ask(self, number: int, prompt: str, sampling: Sampling = GREEDY) -> None:
+        self.answers[number] = Answer()
+        self.send(Generate(number, (Message("user", prompt),), sampling))
+
+    def receive(self) -> bool:
+        """Take in one read; `False` at the end of the file."""
+        data = self.socket.recv(1 << 16)
+        for message in self.inbox.feed(data):
+            self._take(message)
+        return bool(data)
+
+    def _take(self, message: FromWorker) -> None:
+        if not isinstance(message, Step):
+            self.loaded.append(message)
+            return
+        for number, text in message.pieces:
+            answer = self.answers[number]
+            assert not answer.ended
+            answer.text += text
+            answer.pieces += 1
+        for end in message.finished:
+            assert not self.answers[end.id].ended
+            self.answers[end.id].finish, self.answers[end.id].usage = end.finish, end.usage
+        for failure in message.failed:
+            assert not self.answers[failure.id].ended
+            self.answers[failure.id].failed = failure
+
+    def ready(self) -> Ready | LoadRefused:
+        while not self.loaded or isinstance(self.loaded[-1], Progress):
+            assert self.receive()
+        return self.loaded[-1]
+
+    def finish(self, *numbers: int) -> list[Answer]:
+        while not all(self.answers[number].ended for number in numbers):
+            assert self.receive(), "the worker is gone"
+        return [self.answers[number] for number in numbers]
+
+    def text(self, number: int, prompt: str, sampling: Sampling = GREEDY) -> str:
+        self.ask(number, prompt, sampling)
+        return self.finish(number)[0].text
+
+    def has_computed_for(self, seconds: float) -> None:
+        """Return when the process has spent this much CPU: it is in the middle of something."""
+        process = psutil.Process(self.process.pid)
+        while sum(process.cpu_times()[:2]) < seconds:
+            assert process.status() != psutil.STATUS_ZOMBIE
+
+    def stderr(self) -> str:
+        assert self.process.stderr is not None
+        return self.process.stderr.read().decode()
+
+
+@contextmanager
+def spawned() -> Iterator[Worker]:
+    ours, theirs = socket.socketpair()
+    ours.settimeout(PATIENCE_S)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "edgeroute.worker", "--fd", str(theirs.fileno())],
+        pass_fds=(theirs.fileno(),),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"GOMP_SPINCOUNT": "10000"},  # as the daemon does
+    )
+    theirs.close()
+    with ours, process:
+        try:
+            yield Worker(process, ours)
+        finally:
+            process.kill()
+
+
+@contextmanager
+def loaded(plan: LoadPlan) -> Iterator[Worker]:
+    with spawned() as worker:
+        worker.send(Load(plan))
+        assert isinstance(worker.ready(), Ready)
+        yield worker

@@ -1,0 +1,162 @@
+"""The loop with an engine that fails on demand, over a real socketpair, in this process."""
+
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from edgeroute.domain.errors import EdgeRouteError, InvalidRequest
+from edgeroute.domain.load import EchoBehaviour, LoadPlan
+from edgeroute.domain.request import Message, Sampling
+from edgeroute.domain.units import ModelId
+from edgeroute.wire.frames import (
+    Cancel,
+    DaemonInbox,
+    Failed,
+    Finished,
+    Generate,
+    Step,
+    ToWorker,
+    encode,
+)
+from edgeroute.worker.channel import Channel
+from edgeroute.worker.echo import EchoEngine
+from edgeroute.worker.loop import Loop
+from edgeroute.worker.ports import Interrupted
+from edgeroute.worker.scheduler import Run, Scheduler
+
+PLAN = LoadPlan(ModelId("echo"), "", context=64, slots=2, threads=1, batch=8)
+
+
+class FragileEngine(EchoEngine):
+    """Echoes, but for what a test puts in its way."""
+
+    def __init__(self) -> None:
+        super().__init__(PLAN, EchoBehaviour(), lambda _share: None)
+        self.seeds: list[int | None] = []
+        self.refused: set[int] = set()
+        self.before_decode: Callable[[Interrupted | None], bool] = lambda _interrupted: True
+
+    def open(self, slot: int, request: Generate) -> None:
+        super().open(slot, request)
+        self.seeds.append(request.sampling.seed)
+        if request.id in self.refused:
+            raise InvalidRequest("refused")
+
+    def decode(self, batch: Sequence[Run], interrupted: Interrupted | None) -> bool:
+        return self.before_decode(interrupted) and super().decode(batch, interrupted)
+
+
+@dataclass
+class House:
+    """Both ends of the socket."""
+
+    daemon: socket.socket
+    loop: Loop
+    engine: FragileEngine
+    inbox: DaemonInbox = field(default_factory=DaemonInbox)
+    texts: dict[int, str] = field(default_factory=dict)
+    ends: dict[int, Finished | Failed] = field(default_factory=dict)
+
+    def send(self, *messages: ToWorker) -> None:
+        self.daemon.sendall(b"".join(map(encode, messages)))
+
+    def ask(self, number: int, text: str) -> None:
+        self.send(Generate(number, (Message("user", text),), Sampling()))
+
+    def run_until_ended(self, *numbers: int) -> None:
+        while not self.ends.keys() >= set(numbers):
+            self.turn()
+
+    def turn(self) -> None:
+        self.loop.turn()
+        try:
+            data = self.daemon.recv(1 << 16, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        for step in self.inbox.feed(data):
+            assert isinstance(step, Step)
+            assert step.pieces or step.finished or step.failed, "an empty frame"
+            for number, text in step.pieces:
+                self.texts[number] = self.texts.get(number, "") + text
+            ends: list[Finished | Failed] = [*step.finished, *step.failed]
+            for end in ends:
+                assert end.id not in self.ends
+                self.ends[end.id] = end
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    ours, theirs = socket.socketpair()
+    engine = FragileEngine()
+    scheduler = Scheduler(slots=PLAN.slots, context=PLAN.context, batch=PLAN.batch)
+    with ours, theirs:
+        yield House(ours, Loop(Channel(theirs), engine, scheduler), engine)
+
+
+def test_a_decode_that_fails_ends_its_sequences_and_nothing_else(house: House) -> None:
+    def fail(_interrupted: Interrupted | None) -> bool:
+        house.engine.before_decode = lambda _interrupted: True
+        raise EdgeRouteError("llama.cpp cannot decode this")
+
+    house.engine.before_decode = fail
+    for number in range(3):  # the third waits for a slot
+        house.ask(number, "a b c")
+    house.run_until_ended(0, 1, 2)
+    failure = "llama.cpp cannot decode this"
+    assert [house.ends[n] for n in (0, 1)] == [Failed(n, "internal", failure) for n in (0, 1)]
+    assert isinstance(house.ends[2], Finished)
+    assert house.texts == {2: "a b c"}
+
+
+def test_a_sequence_that_cannot_be_opened_fails_alone(house: House) -> None:
+    house.engine.refused = {1}
+    for number in range(4):
+        house.ask(number, "a b")
+    house.run_until_ended(0, 1, 2, 3)
+    assert house.ends[1] == Failed(1, "invalid_request", "refused")
+    assert house.texts == {0: "a b", 2: "a b", 3: "a b"}
+
+
+def test_every_request_without_a_seed_gets_its_own(house: House) -> None:
+    for number in range(4):
+        house.ask(number, "a")
+    house.send(Generate(4, (Message("user", "a"),), Sampling(seed=42)))
+    house.run_until_ended(*range(5))
+    *drawn, given = house.engine.seeds
+    assert given == 42
+    assert None not in drawn
+    assert len(set(drawn)) == 4
+
+
+def test_a_prompt_is_interrupted_by_its_own_cancel_alone(house: House) -> None:
+    answers = []
+
+    def interrupt(interrupted: Interrupted | None) -> bool:
+        assert interrupted is not None, "there is a prompt in the batch"
+        house.engine.before_decode = lambda _interrupted: True
+        house.send(Cancel(7), Cancel(2))
+        answers.append(interrupted())
+        return not answers[0]
+
+    house.ask(2, "one two three")
+    house.ask(1, "a b c")
+    house.engine.before_decode = interrupt
+    house.run_until_ended(1)
+    assert answers == [True]
+    assert house.texts == {1: "a b c"}
+    assert 2 not in house.ends
+
+
+def test_a_step_that_only_generates_is_never_interrupted(house: House) -> None:
+    asked = []
+
+    def note(interrupted: Interrupted | None) -> bool:
+        asked.append(interrupted is not None)
+        return True
+
+    house.engine.before_decode = note
+    house.ask(1, "a b c")
+    house.run_until_ended(1)
+    assert asked == [True, False, False]
