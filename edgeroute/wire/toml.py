@@ -9,7 +9,7 @@ import functools
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, TypeVar
@@ -118,9 +118,7 @@ class TomlFile:
         return words[value]
 
 
-@functools.cache
-def _type_info(kind: type) -> inspect.Type:
-    return inspect.type_info(kind)
+_type_info: Callable[[type], inspect.Type] = functools.cache(inspect.type_info)
 
 
 def _keys(path: str) -> tuple[Key, ...]:

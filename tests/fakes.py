@@ -1,0 +1,128 @@
+"""Stand-ins for the ports, held to the same contract as the real ones (see `tests/contract`)."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncGenerator, Callable
+
+from edgeroute.domain.errors import ContextExceeded, LoadFailed, WorkerDied
+from edgeroute.domain.load import EchoBehaviour, Footprint, LoadPlan
+from edgeroute.domain.outcome import Outcome
+from edgeroute.domain.request import Chunk, FinishReason, Request, Usage
+from edgeroute.domain.target import Rates
+from edgeroute.domain.units import MIB, Bytes, RequestId
+from edgeroute.ports import DecisionRow
+
+_pids = itertools.count(1_000_000)
+
+
+class FakeRunner:
+    """Echoes like the echo engine, in this process."""
+
+    def __init__(self, plan: LoadPlan) -> None:
+        self.plan = plan
+        self.pid = next(_pids)
+        self.behaviour = plan.echo or EchoBehaviour()
+        self.footprint = Footprint(anon=Bytes(30 * MIB + self.behaviour.anon))
+        self.load_s = self.behaviour.load_s
+        self.engine = "fake"
+        self.exited: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.running = 0
+        """Sequences that hold a slot."""
+
+    async def generate(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        """See `ports.Runner`."""
+        words = request.messages[-1].content.split()
+        if len(words) >= self.plan.context:
+            raise ContextExceeded(f"{len(words)} tokens, the context holds {self.plan.context}")
+        limit = request.sampling.max_tokens or len(words)
+        self.running += 1
+        try:
+            for number, word in enumerate(words[:limit]):
+                if number == self.behaviour.die_at_token:
+                    self.die()
+                if self.exited.done():
+                    raise WorkerDied(f"the worker {self.exited.result()}")
+                if self.behaviour.tok_s:
+                    await asyncio.sleep(1 / self.behaviour.tok_s)
+                yield Chunk(word if number == 0 else f" {word}")
+            finish: FinishReason = "length" if limit < len(words) else "stop"
+            yield Chunk("", finish, Usage(len(words), min(limit, len(words)), 0.1, 0.1))
+        finally:
+            self.running -= 1
+
+    def die(self) -> None:
+        """End as a killed process would."""
+        if not self.exited.done():
+            self.exited.set_result("was ended by SIGKILL")
+
+    async def stop(self, grace_s: float) -> None:
+        """See `ports.Runner`."""
+        assert grace_s >= 0
+        if not self.exited.done():
+            self.exited.set_result("exited with 0")
+
+
+class FakeBackend:
+    """Starts fake runners and remembers them.
+
+    Attributes:
+        started: Every runner, in order.
+    """
+
+    def __init__(self) -> None:
+        self.started: list[FakeRunner] = []
+
+    async def start(self, plan: LoadPlan, progress: Callable[[float], None]) -> FakeRunner:
+        """See `ports.Backend`."""
+        behaviour = plan.echo or EchoBehaviour()
+        await asyncio.sleep(behaviour.load_s)
+        progress(1.0)
+        if behaviour.fail_load:
+            raise LoadFailed(f"{plan.model}: {behaviour.fail_load}")
+        self.started.append(FakeRunner(plan))
+        return self.started[-1]
+
+
+class FakeJournal:
+    """Remembers in a dict (see `ports.Journal`)."""
+
+    def __init__(self) -> None:
+        self.decisions: dict[RequestId, bytes] = {}
+        self.outcomes: dict[RequestId, bytes] = {}
+
+    def write_decision(self, request: RequestId, at: float, view: bytes) -> None:
+        assert at >= 0
+        self.decisions[request] = view
+
+    def write_outcome(self, request: RequestId, outcome: bytes) -> None:
+        if request in self.decisions:
+            self.outcomes[request] = outcome
+
+    async def read_decision(self, request: RequestId) -> DecisionRow | None:
+        view = self.decisions.get(request)
+        return None if view is None else DecisionRow(view, self.outcomes.get(request))
+
+    def write_footprint(self, sha256: str, plan: str, engine: str, measured: Footprint) -> None:
+        assert sha256
+        assert plan
+        assert engine
+        assert measured.ram
+
+    def write_rates(self, sha256: str, rates: Rates) -> None:
+        assert sha256
+        assert rates.measured
+
+
+class FakeObserver:
+    """Counts outcomes (see `runtime.learn.Observer`)."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[Outcome] = []
+
+    def decided(self, view: object, decision: object) -> None:
+        assert view is not None
+        assert decision is not None
+
+    def ended(self, view: object, outcome: Outcome) -> None:
+        assert view is not None
+        self.outcomes.append(outcome)

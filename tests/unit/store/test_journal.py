@@ -1,0 +1,80 @@
+"""The journal: what is written is there, also after a restart; nothing blocks, nothing is lost."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from edgeroute.domain.errors import InvalidConfig
+from edgeroute.domain.load import Footprint
+from edgeroute.domain.target import Rates
+from edgeroute.domain.units import Bytes, RequestId
+from edgeroute.ports import DecisionRow
+from edgeroute.store.journal import SqliteJournal
+
+DAY_S = 24 * 3600.0
+RATES = Rates(0.5, 300.0, 60.0, 10.0, measured=True)
+
+
+async def test_a_read_comes_after_every_write_before_it(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path / "j.db", now=0)
+    for number in range(200):
+        journal.write_decision(RequestId(f"r{number}"), 1.0, f"view {number}".encode())
+    assert await journal.read_decision(RequestId("r199")) == DecisionRow(b"view 199", None)
+    journal.write_outcome(RequestId("r199"), b"done")
+    assert await journal.read_decision(RequestId("r199")) == DecisionRow(b"view 199", b"done")
+    assert await journal.read_decision(RequestId("other")) is None
+    journal.close()
+
+
+async def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
+    taken = Footprint(Bytes(100), Bytes(50), (Bytes(7), Bytes(0)))
+    first = SqliteJournal(tmp_path / "j.db", now=0)
+    first.write_decision(RequestId("r"), 1.0, b"view")
+    first.write_footprint("abc", "c4096", "engine 1", taken)
+    first.write_footprint("abc", "c4096", "engine 2", Footprint(Bytes(1), Bytes(2)))
+    first.write_rates("abc", RATES)
+    first.close()
+    second = SqliteJournal(tmp_path / "j.db", now=2)
+    assert await second.read_decision(RequestId("r")) == DecisionRow(b"view", None)
+    assert second.footprints("engine 1") == {("abc", "c4096"): taken}
+    assert second.rates() == {"abc": RATES}
+    second.close()
+
+
+async def test_a_newer_measurement_replaces_the_older(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path / "j.db", now=0)
+    for size in (1, 2):
+        journal.write_footprint("abc", "p", "e", Footprint(Bytes(size), Bytes(size)))
+    assert journal.footprints("e") == {("abc", "p"): Footprint(Bytes(2), Bytes(2))}
+    journal.close()
+
+
+async def test_decisions_are_forgotten_after_ninety_days(tmp_path: Path) -> None:
+    first = SqliteJournal(tmp_path / "j.db", now=0)
+    first.write_decision(RequestId("old"), 0.0, b"view")
+    first.write_decision(RequestId("new"), 80 * DAY_S, b"view")
+    first.close()
+    second = SqliteJournal(tmp_path / "j.db", now=91 * DAY_S)
+    assert await second.read_decision(RequestId("old")) is None
+    assert await second.read_decision(RequestId("new")) is not None
+    second.close()
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    path.write_bytes(b"this is not a database at all, and longer than a header" * 100)
+    with pytest.raises(InvalidConfig, match=r"j\.db"):
+        SqliteJournal(path, now=0)
+
+
+def test_a_write_that_fails_is_told_and_does_not_stop_the_next(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = SqliteJournal(tmp_path / "j.db", now=0)
+    journal._write("INSERT INTO nowhere VALUES (1)", ())
+    journal.write_rates("abc", RATES)
+    with caplog.at_level(logging.WARNING):
+        assert journal.rates() == {"abc": RATES}
+    journal.close()
+    assert "nowhere" in caplog.text
