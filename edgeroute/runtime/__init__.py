@@ -1,0 +1,1 @@
+"""The shell: drives the ports by the pure verbs; adapters arrive injected."""

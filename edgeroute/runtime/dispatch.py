@@ -1,0 +1,140 @@
+"""The life of one query; the only file that knows the order.
+
+understand -> view -> decide -> execute -> learn. Reads of the world are in `view`, once.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+
+from edgeroute.domain.decision import Decision, Refusal, RejectionCode
+from edgeroute.domain.errors import InvalidRequest, NoTarget, UnknownModel
+from edgeroute.domain.outcome import Outcome
+from edgeroute.domain.profile import Profile
+from edgeroute.domain.request import Chunk, Request
+from edgeroute.domain.units import ModelId
+from edgeroute.ports import Understanding
+from edgeroute.routing.decide import decide
+from edgeroute.routing.view import View
+from edgeroute.runtime.execute import Execution
+from edgeroute.runtime.learn import Learner
+from edgeroute.runtime.pool import Pool
+from edgeroute.runtime.roster import LiveRoster
+from edgeroute.runtime.telemetry import TelemetryFeed
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Where a view's facts come from."""
+
+    understanding: Understanding
+    profiles: Mapping[str, Profile]
+    default_profile: str
+    roster: LiveRoster
+    pool: Pool
+    telemetry: TelemetryFeed
+    clock: Callable[[], float]
+    draw: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A request that is being answered.
+
+    Attributes:
+        chunks: The answer; it is consumed once.
+    """
+
+    view: View
+    decision: Decision
+    execution: Execution
+    chunks: AsyncGenerator[Chunk, None]
+
+    @property
+    def target(self) -> ModelId:
+        """Who is answering; settled once the first chunk is there."""
+        return self.execution.target
+
+    def outcome(self) -> Outcome:
+        """How it went so far."""
+        return self.execution.outcome()
+
+
+class Dispatcher:
+    """Takes requests through their life."""
+
+    def __init__(self, world: World, learner: Learner) -> None:
+        self._world = world
+        self._learner = learner
+
+    def view(self, request: Request) -> View:
+        """All that is known at this moment about a request; no text.
+
+        Raises:
+            InvalidRequest: The profile does not exist.
+            UnknownModel: The model does not exist.
+        """
+        world = self._world
+        name = request.profile or world.default_profile
+        if name not in world.profiles:
+            raise InvalidRequest(
+                f"there is no profile {name!r}", hint=f"known: {', '.join(sorted(world.profiles))}"
+            )
+        roster = world.roster.current()
+        wanted = request.pinned_model
+        if wanted is not None and wanted not in roster.ids:
+            raise UnknownModel(
+                f"there is no model {wanted!r} on this machine",
+                hint=f"use 'auto' or one of: {', '.join(roster.ids)}",
+            )
+        return View(
+            id=request.id,
+            features=world.understanding.features(request),
+            limits=request.limits,
+            label=request.label,
+            pinned_model=None if wanted is None else ModelId(wanted),
+            profile=world.profiles[name],
+            power=world.telemetry.now.power,
+            roster=roster,
+            budget_bytes=world.pool.budget.ram,
+            now=world.clock(),
+            draw=world.draw(),
+        )
+
+    def decide(self, request: Request) -> tuple[View, Decision]:
+        """Decide and remember it.
+
+        Raises:
+            NoTarget: Every candidate was filtered out; says what would have to change.
+            InvalidRequest, UnknownModel: See `view`.
+        """
+        view = self.view(request)
+        decision = decide(view)
+        self._learner.decided(view, decision)
+        if isinstance(decision, Refusal):
+            raise _no_target(view, decision)
+        return view, decision
+
+    @asynccontextmanager
+    async def answer(self, request: Request) -> AsyncGenerator[Answer, None]:
+        """Answer a request; leaving the context early cancels it, and either way it is learnt."""
+        view, decision = self.decide(request)
+        expected = view.features.max_tokens or view.features.output_tokens
+        world = self._world
+        execution = Execution(request, decision, expected, world.pool, world.roster, world.clock)
+        try:
+            async with aclosing(execution.chunks()) as chunks:
+                yield Answer(view, decision, execution, chunks)
+        finally:
+            self._learner.ended(view, execution.outcome())
+
+
+def _no_target(view: View, refusal: Refusal) -> NoTarget:
+    """The refusal as an error; one that passes by itself says when."""
+    error = NoTarget(refusal.reason, hint=refusal.change)
+    resting = {r.target for r in refusal.rejections if r.code is RejectionCode.HEALTH}
+    if resting:
+        error.http_status = 503
+        targets = view.roster.targets
+        error.retry_after_s = min(t.retry_in_s for t in targets if t.id in resting)
+    return error

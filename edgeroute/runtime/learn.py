@@ -1,0 +1,53 @@
+"""What happened becomes what is known: rates, footprints, the journal, the metrics."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from edgeroute.domain.decision import Decision, Refusal
+from edgeroute.domain.outcome import Outcome
+from edgeroute.routing.view import View
+from edgeroute.runtime.record import Record
+from edgeroute.runtime.roster import LiveRoster
+
+
+class Observer(Protocol):
+    """Counts what happens, for whoever watches."""
+
+    def decided(self, view: View, decision: Decision | Refusal) -> None:
+        """A request was routed or refused."""
+        ...
+
+    def ended(self, view: View, outcome: Outcome) -> None:
+        """A request came to its end."""
+        ...
+
+
+class Learner:
+    """Takes every decision and outcome to those who learn from it.
+
+    Args:
+        wall_clock: Unix seconds, for the journal.
+    """
+
+    def __init__(
+        self,
+        roster: LiveRoster,
+        record: Record,
+        observer: Observer,
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self._roster = roster
+        self._record = record
+        self._observer = observer
+        self._wall_clock = wall_clock
+
+    def decided(self, view: View, decision: Decision | Refusal) -> None:
+        """A request was routed or refused."""
+        self._record.decided(view, self._wall_clock())
+        self._observer.decided(view, decision)
+
+    def ended(self, view: View, outcome: Outcome) -> None:
+        """A request came to its end, whichever."""
+        self._roster.learn(outcome)
+        self._record.ended(view.id, outcome)
+        self._observer.ended(view, outcome)

@@ -1,0 +1,30 @@
+"""How the machine is doing, read again every few seconds off the event loop."""
+
+import asyncio
+from collections.abc import Callable
+
+from edgeroute.domain.hardware import Telemetry
+from edgeroute.ports import Sensors
+
+_EVERY_S = 5.0
+
+
+class TelemetryFeed:
+    """The latest telemetry.
+
+    Args:
+        sensors: Read in a thread; a reading may touch slow files.
+        changed: Called after every reading.
+    """
+
+    def __init__(self, sensors: Sensors, changed: Callable[[], None]) -> None:
+        self._sensors = sensors
+        self._changed = changed
+        self.now: Telemetry = sensors.telemetry()
+
+    async def run(self) -> None:
+        """Read until cancelled."""
+        while True:
+            await asyncio.sleep(_EVERY_S)
+            self.now = await asyncio.to_thread(self._sensors.telemetry)
+            self._changed()

@@ -1,0 +1,146 @@
+"""The shell over fakes: a loop with a virtual clock, in which a blocking call is a failure."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import pytest
+from blockbuster import BlockBuster, blockbuster_ctx
+
+from edgeroute.domain.card import ModelCard, ModelShape
+from edgeroute.domain.features import Features, Task
+from edgeroute.domain.hardware import Hardware, Memory, Telemetry
+from edgeroute.domain.load import Budget, EchoBehaviour, Footprint
+from edgeroute.domain.profile import Profile
+from edgeroute.domain.request import Limits, Message, Request
+from edgeroute.domain.target import Rates
+from edgeroute.domain.units import GIB, Bytes, ModelId, RequestId
+from edgeroute.residency.placement import PlanOptions
+from edgeroute.residency.pool import ModelSpec, PoolState
+from edgeroute.runtime.dispatch import Answer, Dispatcher, World
+from edgeroute.runtime.learn import Learner
+from edgeroute.runtime.pool import Pool
+from edgeroute.runtime.record import Record
+from edgeroute.runtime.roster import LiveRoster
+from edgeroute.runtime.telemetry import TelemetryFeed
+from tests.fakes import FakeBackend, FakeJournal, FakeObserver
+
+NONE = Bytes(0)
+SHAPE = ModelShape("echo", "echo", 0, NONE, 1, 0, 256, 8192, NONE, NONE, NONE, NONE, "none", True)
+RATES = Rates(load_s=1.0, prefill_tok_s=1000.0, decode_tok_s=50.0, watts=10.0)
+
+
+@pytest.fixture(autouse=True)
+def blocking_calls_fail() -> Iterator[BlockBuster]:
+    with blockbuster_ctx() as active:
+        yield active
+
+
+class FakeMemory:
+    """A machine whose memory the test sets."""
+
+    def __init__(self, ram: int) -> None:
+        self.ram = ram
+        self.gpu: list[int | None] = []
+
+    def budget(self, held: Footprint) -> Budget:
+        assert held.ram >= 0
+        return Budget(Bytes(self.ram))
+
+    def gpu_free(self) -> Sequence[int | None]:
+        return self.gpu
+
+
+class FakeSensors:
+    """Says the same whenever it is asked."""
+
+    def hardware(self) -> Hardware:
+        raise AssertionError("the shell knows the hardware from its start")
+
+    def telemetry(self) -> Telemetry:
+        return Telemetry(Memory(Bytes(8 * GIB), Bytes(8 * GIB)))
+
+    def footprint(self, pid: int) -> Footprint | None:
+        raise AssertionError(f"nobody asks for {pid}")
+
+
+class FakeUnderstanding:
+    """Every question is arithmetic."""
+
+    def features(self, request: Request) -> Features:
+        words = len(request.messages[-1].content.split())
+        return Features(Task.MATH, 1.0, words, 10, request.sampling.max_tokens)
+
+
+def card(name: str, behaviour: EchoBehaviour, quality: float) -> ModelCard:
+    scores = dict.fromkeys(Task, quality)
+    return ModelCard(ModelId(name), "", f"sha-{name}", SHAPE, scores=scores, echo=behaviour)
+
+
+@dataclass
+class Line:
+    """A dispatcher with everything behind it."""
+
+    dispatcher: Dispatcher
+    pool: Pool
+    backend: FakeBackend
+    memory: FakeMemory
+    journal: FakeJournal
+    record: Record
+    observer: FakeObserver
+    roster: LiveRoster
+
+    async def ask(self, prompt: str, model: str = "auto", limits: Limits | None = None) -> str:
+        async with self.dispatcher.answer(asking(prompt, model, limits)) as answer:
+            return await text_of(answer)
+
+
+_ids = itertools.count(1)
+
+
+def asking(prompt: str, model: str = "auto", limits: Limits | None = None) -> Request:
+    messages = (Message("user", prompt),)
+    return Request(RequestId(f"r{next(_ids)}"), model, messages, limits=limits or Limits())
+
+
+async def text_of(answer: Answer) -> str:
+    async with aclosing(answer.chunks) as chunks:
+        return "".join([chunk.text async for chunk in chunks])
+
+
+def build_line(*models: ModelCard, ram: int = GIB, slots: int = 4) -> Line:
+    """The shell around these models, best first in the plan by their quality."""
+    loop = asyncio.get_running_loop()
+    options = PlanOptions(threads=1, context=64, slots=slots)
+    specs = [ModelSpec(model, options, load_s=1.0) for model in models]
+    backend, memory, journal = FakeBackend(), FakeMemory(ram), FakeJournal()
+    state = PoolState(specs, Budget(Bytes(ram)))
+    pool = Pool(state, backend, memory, loop.time, lambda _plan, _runner: None)
+    roster = LiveRoster(lambda: (pool.version, pool.snapshot()), slots, lambda _card: RATES)
+    roster.replace_cards(models, {})
+    record, observer = Record(journal), FakeObserver()
+    world = World(
+        understanding=FakeUnderstanding(),
+        profiles={"balanced": Profile("balanced", "")},
+        default_profile="balanced",
+        roster=roster,
+        pool=pool,
+        telemetry=TelemetryFeed(FakeSensors(), pool.refresh_budget),
+        clock=loop.time,
+        draw=lambda: 0.5,
+    )
+    learner = Learner(roster, record, observer, lambda: 1.0)
+    dispatcher = Dispatcher(world, learner)
+    return Line(dispatcher, pool, backend, memory, journal, record, observer, roster)
+
+
+@pytest.fixture
+async def two() -> AsyncIterator[Line]:
+    """A good model and a fair one."""
+    line = build_line(
+        card("good", EchoBehaviour(load_s=1.0), 0.9), card("fair", EchoBehaviour(load_s=1.0), 0.7)
+    )
+    yield line
+    await line.pool.close()

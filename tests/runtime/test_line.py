@@ -1,0 +1,214 @@
+"""The life of a query over fakes: fail-over, deadlines, cancelling, what is remembered."""
+
+import asyncio
+
+import pytest
+
+from edgeroute.domain.errors import (
+    ContextExceeded,
+    DeadlineExceeded,
+    InvalidRequest,
+    LoadFailed,
+    NoTarget,
+    NotFound,
+    ShuttingDown,
+    UnknownModel,
+    WorkerDied,
+)
+from edgeroute.domain.load import EchoBehaviour
+from edgeroute.domain.request import Limits
+from edgeroute.domain.units import MIB, Bytes, ModelId, RequestId
+from tests.runtime.conftest import Line, asking, build_line, card, text_of
+
+pytestmark = pytest.mark.looptime
+
+
+async def test_a_question_goes_to_the_best_model_and_is_remembered(two: Line) -> None:
+    request = asking("two plus two")
+    async with two.dispatcher.answer(request) as answer:
+        assert await text_of(answer) == "two plus two"
+        assert answer.target == "good"
+    recalled = await two.record.recall(request.id)
+    assert recalled.explanation.decision == answer.decision
+    assert recalled.outcome == answer.outcome()
+    assert recalled.outcome is not None
+    assert (recalled.outcome.ending, recalled.outcome.completion_tokens) == ("stop", 3)
+    assert two.observer.outcomes == [recalled.outcome]
+
+
+async def test_ten_askers_cause_one_load(two: Line) -> None:
+    answers = await asyncio.gather(*(two.ask("hello") for _ in range(10)))
+    assert answers == ["hello"] * 10
+    assert [runner.plan.model for runner in two.backend.started] == ["good"]
+
+
+async def test_before_the_first_token_another_model_takes_over() -> None:
+    line = build_line(
+        card("dies", EchoBehaviour(die_at_token=0), 0.9), card("lives", EchoBehaviour(), 0.5)
+    )
+    async with line.dispatcher.answer(asking("hello")) as answer:
+        assert await text_of(answer) == "hello"
+    outcome = answer.outcome()
+    assert outcome.target == answer.target == "lives"
+    assert [(a.target, a.error) for a in outcome.attempts] == [
+        ("dies", "worker_died"),
+        ("lives", None),
+    ]
+    await line.pool.close()
+
+
+async def test_after_the_first_token_a_failure_is_shown() -> None:
+    line = build_line(
+        card("dies", EchoBehaviour(die_at_token=2), 0.9), card("lives", EchoBehaviour(), 0.5)
+    )
+    seen = []
+    async with line.dispatcher.answer(asking("one two three")) as answer:
+        seen += [(await anext(answer.chunks)).text for _ in range(2)]
+        with pytest.raises(WorkerDied):
+            await anext(answer.chunks)
+    assert seen == ["one", " two"]
+    (outcome,) = line.observer.outcomes
+    assert (outcome.ending, outcome.error, outcome.target) == ("error", "worker_died", "dies")
+    await line.pool.close()
+
+
+async def test_a_worker_that_died_idle_is_started_again_for_the_next_question(two: Line) -> None:
+    assert await two.ask("hello") == "hello"
+    two.backend.started[0].die()
+    assert await two.ask("again") == "again"
+    assert len(two.backend.started) == 2
+
+
+async def test_a_failed_load_falls_to_the_next_and_names_its_reason_when_asked_for() -> None:
+    broken = card("broken", EchoBehaviour(fail_load="no such tensor"), 0.9)
+    line = build_line(broken, card("fine", EchoBehaviour(), 0.5))
+    assert await line.ask("hello") == "hello"
+    with pytest.raises(NoTarget, match="broken failed") as caught:
+        await line.ask("hello", model="broken")
+    assert caught.value.http_status == 503
+    assert caught.value.retry_after_s is not None
+    await line.pool.close()
+
+
+async def test_a_failed_load_tells_its_reason_to_everybody_who_waits() -> None:
+    line = build_line(card("broken", EchoBehaviour(load_s=1.0, fail_load="no such tensor"), 0.9))
+    failures = await asyncio.gather(*(line.ask("hi") for _ in range(3)), return_exceptions=True)
+    assert [type(failure) for failure in failures] == [LoadFailed] * 3
+    assert {str(failure) for failure in failures} == {str(failures[0])}
+    assert "no such tensor" in str(failures[0])
+    await line.pool.close()
+
+
+async def test_the_only_model_is_waited_for_while_it_restarts() -> None:
+    line = build_line(card("m", EchoBehaviour(load_s=1.0), 0.9))
+    await line.ask("hello")
+    line.backend.started[0].die()
+    assert await line.ask("again") == "again"
+    await line.pool.close()
+
+
+async def test_a_prompt_over_the_context_is_refused_by_name_of_the_limit(two: Line) -> None:
+    with pytest.raises(NoTarget, match="64"):
+        await two.ask("word " * 100)
+
+
+async def test_the_workers_count_decides_and_the_plan_goes_on() -> None:
+    line = build_line(card("m", EchoBehaviour(), 0.9))
+    request = asking(" ".join("x" * 3 for _ in range(63)))
+    async with line.dispatcher.answer(request) as answer:
+        assert await text_of(answer)
+    (runner,) = line.backend.started
+    runner.plan = type(runner.plan)(runner.plan.model, "", context=10, slots=1, threads=1)
+    with pytest.raises(ContextExceeded):
+        await line.ask("x " * 20)
+    await line.pool.close()
+
+
+async def test_a_deadline_ends_the_answer_and_frees_the_slot() -> None:
+    line = build_line(card("slow", EchoBehaviour(tok_s=1.0), 0.9))
+    await line.ask("warm")
+    async with line.dispatcher.answer(
+        asking("one two three four five", limits=Limits(deadline_s=2.5))
+    ) as answer:
+        with pytest.raises(DeadlineExceeded):
+            await text_of(answer)
+    assert line.backend.started[0].running == 0
+    await line.pool.close()
+
+
+async def test_leaving_early_cancels_down_to_the_sequence() -> None:
+    line = build_line(card("slow", EchoBehaviour(tok_s=1.0), 0.9))
+    async with line.dispatcher.answer(asking("one two three")) as answer:
+        await anext(answer.chunks)
+        assert line.backend.started[0].running == 1
+    assert line.backend.started[0].running == 0
+    assert line.pool.snapshot()[0].leases == 0
+    assert line.observer.outcomes[0].ending == "cancelled"
+    await line.pool.close()
+
+
+async def test_room_is_made_by_stopping_the_idle_model() -> None:
+    big = EchoBehaviour(anon=Bytes(500 * MIB))
+    line = build_line(card("a", big, 0.9), card("b", big, 0.8), ram=800 * MIB)
+    await line.ask("hello", model="a")
+    await asyncio.sleep(60)  # virtual: past the minimum residency
+    await line.ask("hello", model="b")
+    warmth = {status.model: status.warmth.name for status in line.pool.snapshot()}
+    assert warmth == {"a": "COLD", "b": "WARM"}
+    assert line.backend.started[0].exited.done()
+    await line.pool.close()
+
+
+async def test_a_model_over_the_budget_is_refused_with_the_reason() -> None:
+    line = build_line(card("huge", EchoBehaviour(anon=Bytes(5000 * MIB)), 0.9))
+    with pytest.raises(NoTarget, match="GiB"):
+        await line.ask("hello")
+    await line.pool.close()
+
+
+async def test_what_does_not_exist_is_named(two: Line) -> None:
+    with pytest.raises(UnknownModel, match="gpt-9"):
+        await two.ask("hello", model="gpt-9")
+    with pytest.raises(InvalidRequest, match="turbo"):
+        two.dispatcher.view(
+            type(asking("x"))(RequestId("r"), "auto", asking("x").messages, profile="turbo")
+        )
+    with pytest.raises(NotFound):
+        await two.record.recall(RequestId("never"))
+
+
+async def test_closing_ends_workers_and_denies_who_waits() -> None:
+    line = build_line(card("slow", EchoBehaviour(load_s=100.0), 0.9))
+    waiting = asyncio.ensure_future(line.ask("hello"))
+    await asyncio.sleep(1)
+    await line.pool.close()
+    with pytest.raises(ShuttingDown):
+        await waiting
+    with pytest.raises(ShuttingDown):
+        async with line.pool.lease(ModelId("slow")):
+            raise AssertionError("a lease was granted")
+
+
+async def test_rates_move_towards_what_was_measured(two: Line) -> None:
+    before = two.roster.rates(two.roster.current().ids[1])
+    await two.ask("one two three four five")
+    after = two.roster.rates(two.roster.current().ids[1])
+    assert before.decode_tok_s == 50.0
+    assert before.decode_tok_s > after.decode_tok_s > 40.0  # four tokens in 0.1 s
+    assert after.measured
+
+
+async def test_gpu_memory_is_waited_for_until_it_is_seen_to_be_free() -> None:
+    line = build_line(card("m", EchoBehaviour(), 0.9))
+    line.memory.gpu = [1000]
+    await line.ask("hello")
+    (runner,) = line.backend.started
+    runner.footprint = type(runner.footprint)(anon=Bytes(1), gpu=(Bytes(600),))
+    line.memory.gpu = [400]
+    runner.die()
+    await asyncio.sleep(1)
+    assert line.pool.snapshot()[0].warmth.name == "RECLAIMING"
+    line.memory.gpu = [990]
+    await asyncio.sleep(1)
+    assert line.pool.snapshot()[0].warmth.name != "RECLAIMING"
+    await line.pool.close()
