@@ -1,0 +1,1 @@
+"""The doors: HTTP over the Unix socket; knows requests and answers, not models."""

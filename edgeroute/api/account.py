@@ -1,0 +1,121 @@
+"""A decision told as plain data: what the CLI prints and `--json` gives."""
+
+from collections.abc import Mapping
+
+from edgeroute.domain.decision import Decision, Ranked, Refusal, Rejection
+from edgeroute.domain.outcome import Outcome
+from edgeroute.domain.units import ModelId
+from edgeroute.routing.explain import explain
+from edgeroute.routing.view import View
+from edgeroute.runtime.record import Recalled
+
+
+def account(
+    view: View, decision: Decision, target: ModelId, outcome: Outcome | None
+) -> dict[str, object]:
+    """Tell a decision and who answers by it, which after a fail-over is not the chosen target.
+
+    `outcome` is how it went so far, `None` for a dry run.
+    """
+    ranked = next(r for r in decision.plan if r.target == target)
+    told = {
+        **_request(view),
+        "target": target,
+        "model": target,
+        "zone": ranked.zone.word,
+        "confidence": round(ranked.estimate.p_ok, 4),
+        "reason": decision.reason,
+        "flip": decision.flip,
+        "terms": _terms(ranked),
+        "plan": [_ranked(r) for r in decision.plan],
+        "rejected": [_rejection(r) for r in explain(view).rejections],
+        "joules": {
+            "device": round(ranked.estimate.device_joules, 3),
+            "system": round(ranked.estimate.device_joules, 3),
+            "quality": "model",
+        },
+    }
+    return told if outcome is None else {**told, **_outcome(outcome)}
+
+
+def refusal_account(view: View, refusal: Refusal) -> dict[str, object]:
+    """Tell a refusal."""
+    return {
+        **_request(view),
+        "target": None,
+        "reason": refusal.reason,
+        "change": refusal.change,
+        "rejected": [_rejection(r) for r in refusal.rejections],
+    }
+
+
+def recalled_account(recalled: Recalled) -> dict[str, object]:
+    """Tell a decision from the journal."""
+    view, outcome = recalled.view.view(), recalled.outcome
+    decision = recalled.explanation.decision
+    if isinstance(decision, Refusal):
+        return refusal_account(view, decision)
+    answered = None if outcome is None else outcome.target
+    planned = {ranked.target for ranked in decision.plan}
+    target = answered if answered in planned else decision.chosen.target
+    assert target is not None  # noqa: S101 - a plan is never empty
+    return account(view, decision, target, outcome)
+
+
+def _request(view: View) -> dict[str, object]:
+    features = view.features
+    return {
+        "id": view.id,
+        "label": view.label.word,
+        "task": features.task.value,
+        "task_probability": round(features.task_probability, 4),
+        "prompt_tokens_estimate": features.prompt_tokens,
+        "output_tokens_estimate": features.output_tokens,
+        "profile": view.profile.name,
+        "power": view.power.state,
+    }
+
+
+def _terms(ranked: Ranked) -> dict[str, float]:
+    return {term.name: round(term.value, 5) for term in ranked.terms}
+
+
+def _ranked(ranked: Ranked) -> dict[str, object]:
+    estimate = ranked.estimate
+    return {
+        "target": ranked.target,
+        "utility": round(ranked.utility, 5),
+        "terms": _terms(ranked),
+        "p_ok": round(estimate.p_ok, 4),
+        "ttft_s": round(estimate.ttft_s, 4),
+        "total_s": round(estimate.total_s, 4),
+        "device_joules": round(estimate.device_joules, 3),
+        "usd": estimate.usd,
+    }
+
+
+def _rejection(rejection: Rejection) -> dict[str, str]:
+    return {
+        "target": rejection.target,
+        "code": rejection.code.value,
+        "reason": rejection.reason,
+        "change": rejection.change,
+    }
+
+
+def _outcome(outcome: Outcome) -> Mapping[str, object]:
+    return {
+        "ending": outcome.ending,
+        "error": outcome.error,
+        "usage": {
+            "prompt_tokens": outcome.prompt_tokens,
+            "completion_tokens": outcome.completion_tokens,
+        },
+        "ttft_s": outcome.ttft_s,
+        "total_s": outcome.total_s,
+        "decode_tok_s": outcome.decode_tok_s,
+        "attempts": [
+            {"target": a.target, "error": a.error, "waited_s": round(a.waited_s, 4)}
+            for a in outcome.attempts
+        ],
+    }

@@ -1,0 +1,96 @@
+"""`/v1`: chat completions and the list of models, as stock OpenAI clients speak them."""
+
+from collections.abc import Mapping
+
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
+
+from edgeroute.api.account import account
+from edgeroute.api.house import House, house_of
+from edgeroute.api.reply import EVENTS, JSON, Produced, Reply, read_body
+from edgeroute.domain.errors import EdgeRouteError
+from edgeroute.domain.request import AUTO, Chunk, Usage
+from edgeroute.runtime.dispatch import Answer
+from edgeroute.wire.openai import (
+    ChatCall,
+    ChatWriter,
+    decode_chat,
+    encode_error,
+    encode_models,
+    sse,
+)
+
+_NO_USAGE = Usage(0, 0)
+
+
+async def models(request: HttpRequest) -> Response:
+    """`GET /v1/models`: `auto`, then every model by name."""
+    house = house_of(request)
+    body = encode_models([AUTO, *house.models()], int(house.wall_clock()))
+    return Response(body, media_type=JSON)
+
+
+async def completions(request: HttpRequest) -> "Completion":
+    """`POST /v1/chat/completions`."""
+    house = house_of(request)
+    return Completion(house, decode_chat(await read_body(request), house.new_id()))
+
+
+class Completion(Produced):
+    """One answer. Its status goes out with the first token, so an earlier failure has its own."""
+
+    def __init__(self, house: House, call: ChatCall) -> None:
+        super().__init__(self._answer, {"x-edgeroute-id": call.request.id})
+        self._house = house
+        self._call = call
+
+    async def _answer(self, reply: Reply) -> None:
+        async with self._house.dispatcher.answer(self._call.request) as answer:
+            first = await anext(answer.chunks)
+            created = int(self._house.wall_clock())
+            writer = ChatWriter(self._call.request.id, answer.target, created)
+            write = self._stream if self._call.request.stream else self._whole
+            await write(reply, answer, first, writer)
+
+    async def _whole(self, reply: Reply, answer: Answer, first: Chunk, writer: ChatWriter) -> None:
+        pieces, last = [first.text], first
+        async for last in answer.chunks:
+            pieces.append(last.text)
+        body = writer.whole(
+            "".join(pieces), last.finish or "stop", last.usage or _NO_USAGE, self._extra(answer)
+        )
+        await reply.whole(body, headers=self._headers(answer))
+
+    async def _stream(self, reply: Reply, answer: Answer, first: Chunk, writer: ChatWriter) -> None:
+        await reply.start(200, EVENTS, {"cache-control": "no-cache", **self._headers(answer)})
+        await reply.write(writer.opening() + (writer.delta(first.text) if first.text else b""))
+        last = first
+        try:
+            async for last in answer.chunks:
+                if last.text:
+                    await reply.write(writer.delta(last.text))
+        except EdgeRouteError as error:  # the status is out: the error is the last event
+            await reply.write(sse(encode_error(error)), more=False)
+            return
+        usage = (last.usage or _NO_USAGE) if self._call.include_usage else None
+        closing = writer.closing(last.finish or "stop", usage, self._extra(answer))
+        await reply.write(closing, more=False)
+
+    def _extra(self, answer: Answer) -> Mapping[str, object] | None:
+        if not self._call.explain:
+            return None
+        return account(answer.view, answer.decision, answer.target, answer.outcome())
+
+    def _headers(self, answer: Answer) -> dict[str, str]:
+        zone = next(r.zone for r in answer.decision.plan if r.target == answer.target)
+        headers = {
+            "x-edgeroute-id": answer.view.id,
+            "x-edgeroute-target": answer.target,
+            "x-edgeroute-zone": zone.word,
+            "x-edgeroute-task": answer.view.features.task.value,
+            "x-edgeroute-reason": answer.decision.reason.encode("ascii", "replace").decode(),
+        }
+        if self._call.request.ignored:
+            ignored = ",".join(self._call.request.ignored)
+            headers["x-edgeroute-ignored"] = ignored.encode("ascii", "replace").decode()
+        return headers
