@@ -1,0 +1,1 @@
+"""The `edgeroute` command: reads arguments, asks the daemon, prints."""

@@ -1,0 +1,192 @@
+"""`status`, `models` and `doctor`: what runs, what could run, and on what."""
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgeroute.catalog import Catalog, link_model, unlink_model
+from edgeroute.cli.show import print_json, table
+from edgeroute.client import Client, DaemonUnreachable
+from edgeroute.config import Folders
+from edgeroute.domain.errors import InvalidRequest
+from edgeroute.domain.hardware import Hardware, Telemetry
+from edgeroute.domain.units import format_bytes, format_seconds
+from edgeroute.sensors.machine import Machine
+
+
+def status(options: argparse.Namespace) -> int:
+    """Print how the daemon is doing."""
+    with Client(Folders.from_environment().http_socket) as client:
+        facts = client.get("/edgeroute/status")
+    if options.json:
+        print_json(facts)
+    else:
+        print(*_status_lines(facts), sep="\n")
+    return 0
+
+
+def models(options: argparse.Namespace) -> int:
+    """List the models on this machine, whether or not a daemon runs."""
+    catalog = Catalog.load(Folders.from_environment())
+    if options.json:
+        print_json(
+            {
+                "models": [
+                    {
+                        "id": card.id,
+                        "family": card.family,
+                        "parameters": card.shape.parameters,
+                        "quantisation": card.shape.quantisation,
+                        "context": card.shape.context_train,
+                        "bytes": card.shape.file_bytes,
+                        "licence": card.licence,
+                        "path": card.path,
+                        "sha256": card.sha256,
+                    }
+                    for card in catalog.cards
+                ],
+                "unavailable": [{"id": name, "reason": why} for name, why in catalog.unavailable],
+            }
+        )
+        return 0
+    head = ("MODEL", "FAMILY", "PARAMETERS", "QUANT", "SIZE", "CONTEXT", "LICENCE")
+    rows = [
+        (
+            card.id,
+            card.family,
+            f"{card.shape.parameters / 1e6:,.0f} M",
+            card.shape.quantisation,
+            format_bytes(card.shape.file_bytes),
+            str(card.shape.context_train),
+            card.licence,
+        )
+        for card in catalog.cards
+    ]
+    print(*table([head, *rows]), sep="\n")
+    for name, why in catalog.unavailable:
+        print(f"{name}: {why}")
+    return 0
+
+
+def link(options: argparse.Namespace) -> int:
+    """Make a GGUF file known, and tell a running daemon."""
+    folders = Folders.from_environment()
+    from rich.console import Console  # noqa: PLC0415 - rich is slow to import, needed only here
+    from rich.progress import Progress  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as shown:
+        task = shown.add_task("hashing")
+        card = link_model(
+            folders,
+            Path(options.path),
+            options.id,
+            lambda done, total: shown.update(task, completed=done, total=total),
+        )
+    told = _reload(folders)
+    if options.json:
+        print_json({"id": card.id, "path": card.path, "sha256": card.sha256, "daemon": told})
+    else:
+        print(f"linked {card.id} ({format_bytes(card.shape.file_bytes)})")
+    return 0
+
+
+def unlink(options: argparse.Namespace) -> int:
+    """Forget a linked file, and tell a running daemon."""
+    folders = Folders.from_environment()
+    unlink_model(folders, options.model)
+    told = _reload(folders)
+    if options.json:
+        print_json({"id": options.model, "daemon": told})
+    else:
+        print(f"unlinked {options.model}")
+    return 0
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Print what this machine has, what could not be read, and why."""
+    root = Path(options.root or "/")
+    if not root.is_dir():
+        raise InvalidRequest(f"{root} is not a folder", hint="give the root of a machine's files")
+    machine = Machine(root)
+    hardware, telemetry = machine.hardware(), machine.telemetry()
+    if options.json:
+        print_json({"root": str(root), "hardware": hardware, "telemetry": telemetry})
+    else:
+        print(*_doctor_lines(hardware, telemetry), sep="\n")
+    return 0
+
+
+def _reload(folders: Folders) -> bool:
+    try:
+        with Client(folders.http_socket) as client:
+            client.post("/edgeroute/reload", {})
+    except DaemonUnreachable:
+        return False
+    return True
+
+
+def _status_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    budget, memory, power = facts["budget"], facts["memory"], facts["power"]
+    yield (
+        f"edgeroute {facts['version']}, process {facts['pid']}, "
+        f"up {format_seconds(facts['up_s'])}, profile {facts['profile']}"
+    )
+    yield (
+        f"memory    {format_bytes(budget['booked'])} of {format_bytes(budget['ram'])} for models, "
+        f"{format_bytes(memory['available'])} of {format_bytes(memory['total'])} available"
+    )
+    charge = "" if power["percent"] is None else f", {power['percent']:.0f}%"
+    yield f"power     {power['state'].replace('_', ' ')}{charge}"
+    head = ("MODEL", "STATE", "HOLDS", "RUNNING", "WAITING", "TOK/S", "LOAD")
+    rows = [
+        (
+            model["id"],
+            model["warmth"] + ("" if model["progress"] is None else f" {model['progress']:.0%}"),
+            format_bytes(model["booked"]["file"] + model["booked"]["anon"]),
+            str(model["leases"]),
+            str(model["waiting"]),
+            f"{model['rates']['decode_tok_s']:.0f}" + ("" if model["rates"]["measured"] else "?"),
+            format_seconds(model["rates"]["load_s"]),
+        )
+        for model in facts["models"]
+    ]
+    yield from table([head, *rows])
+    for model in facts["unavailable"]:
+        yield f"{model['id']}: {model['reason']}"
+
+
+def _doctor_lines(hardware: Hardware, telemetry: Telemetry) -> Iterator[str]:
+    cpu, memory, power = hardware.cpu, telemetry.memory, telemetry.power
+    if hardware.board:
+        yield f"board     {hardware.board}" + (
+            f", L4T {hardware.jetson}" if hardware.jetson else ""
+        )
+    kinds = f"{len(cpu.performance)} performance of " if cpu.hybrid else ""
+    quota = "" if cpu.quota_cores is None else f", limited to {cpu.quota_cores:g}"
+    cores = f"{kinds}{len(cpu.allowed)} cores{quota}, {cpu.threads} threads used"
+    yield f"cpu       {cpu.model}: {cores}"
+    if cpu.instructions:
+        yield f"          {' '.join(cpu.instructions)}"
+    headroom = memory.cgroup_headroom
+    limit = "" if headroom is None else f", {format_bytes(headroom)} left in the cgroup"
+    yield f"memory    {format_bytes(memory.available)} of {format_bytes(memory.total)}{limit}"
+    for gpu in telemetry.gpus:
+        asleep = "" if gpu.awake else ", asleep"
+        total = "shared memory" if gpu.total is None else format_bytes(gpu.total)
+        yield f"gpu {gpu.index}     {gpu.name}, {total}{asleep}"
+    charge = "" if power.percent is None else f", {power.percent:.0f}%"
+    draw = "" if power.discharge_w is None else f", {power.discharge_w:.1f} W"
+    yield f"power     {power.state.replace('_', ' ')}{charge}{draw}"
+    yield from _thermal_lines(telemetry)
+    gaps = (*hardware.gaps, *telemetry.gaps)
+    if gaps:
+        yield "not read:"
+        yield from (f"  {gap.what}: {gap.why}" for gap in gaps)
+
+
+def _thermal_lines(telemetry: Telemetry) -> Iterator[str]:
+    zones: Sequence[str] = [f"{zone.name} {zone.celsius:.0f} C" for zone in telemetry.thermal]
+    if zones:
+        yield f"thermal   {', '.join(zones)}"

@@ -1,0 +1,107 @@
+"""Arguments of the `edgeroute` command, and its exit codes.
+
+0 is done, 1 is a failure, 2 is something that the caller would have to change, 130 is Ctrl-C.
+Commands are imported only when they are called, so that each starts quickly.
+"""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from edgeroute import __version__
+from edgeroute.domain.errors import EdgeRouteError, InvalidConfig
+
+_FAILED, _CALLER_IS_WRONG, _INTERRUPTED = 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is returned."""
+    options = _parser().parse_args(arguments)
+    module, function = options.run
+    run: Callable[[argparse.Namespace], int] = getattr(
+        importlib.import_module(f"edgeroute.cli.{module}"), function
+    )
+    try:
+        return run(options)
+    except EdgeRouteError as error:
+        print(f"edgeroute: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"           {error.hint}", file=sys.stderr)
+        wrong = error.caller_is_wrong or isinstance(error, InvalidConfig)
+        return _CALLER_IS_WRONG if wrong else _FAILED
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has gone, e.g. `| head`
+        sys.stderr.close()
+        return _FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="edgeroute",
+        description="One local daemon in front of every model that this machine can reach.",
+    )
+    parser.add_argument("--version", action="version", version=f"edgeroute {__version__}")
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_service(verbs)
+    _add_questions(verbs)
+    _add_machine(verbs)
+    return parser
+
+
+if TYPE_CHECKING:  # argparse has no public name for what `add_subparsers` returns
+    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
+
+
+def _verb(verbs: "Verbs", name: str, run: tuple[str, str], words: str) -> argparse.ArgumentParser:
+    parser = verbs.add_parser(name, help=words, description=words)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_service(verbs: "Verbs") -> None:
+    serve = _verb(verbs, "serve", ("service", "serve"), "Run the daemon.")
+    serve.add_argument(
+        "--detach", action="store_true", help="run in the background; returns once it is ready"
+    )
+    serve.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
+    _verb(verbs, "stop", ("service", "stop"), "Let running answers finish, then stop the daemon.")
+
+
+def _add_questions(verbs: "Verbs") -> None:
+    ask = _verb(verbs, "ask", ("questions", "ask"), "Ask a question and stream the answer.")
+    route = _verb(verbs, "route", ("questions", "route"), "Say who would answer, and why.")
+    for parser in (ask, route):
+        parser.add_argument("prompt", help="the question; '-' reads it from standard input")
+        parser.add_argument("--model", default="auto", help="auto, auto:PROFILE, or a model's id")
+        parser.add_argument("--system", help="a system prompt")
+        parser.add_argument("--profile", help="profile for this question")
+        parser.add_argument("--label", choices=["public", "internal", "private", "secret"])
+        parser.add_argument("--max-tokens", type=int, help="longest answer, in tokens")
+        parser.add_argument("--temperature", type=float, help="0 always takes the likeliest token")
+        parser.add_argument("--seed", type=int, help="makes sampling repeatable")
+        parser.add_argument("--deadline", type=float, metavar="SECONDS")
+        parser.add_argument("--on-device", action="store_true", help="never leave this machine")
+    explain = _verb(verbs, "explain", ("questions", "explain"), "Explain a past decision.")
+    explain.add_argument("id", help="the id that `ask` printed, or of an API answer")
+
+
+def _add_machine(verbs: "Verbs") -> None:
+    _verb(verbs, "status", ("machine", "status"), "Show the daemon: who is warm, memory, power.")
+    models = _verb(verbs, "models", ("machine", "models"), "List models, link and unlink files.")
+    models.set_defaults(path=None, id=None, model=None)
+    actions = models.add_subparsers(metavar="ACTION")
+    link = _verb(actions, "link", ("machine", "link"), "Make a GGUF file on this machine known.")
+    link.add_argument("path", help="the file; it stays where it is")
+    link.add_argument("--id", help="the name to use (a-z 0-9 . _ -)")
+    unlink = _verb(actions, "unlink", ("machine", "unlink"), "Forget a linked file, not delete it.")
+    unlink.add_argument("model", help="its id")
+    doctor = _verb(verbs, "doctor", ("machine", "doctor"), "Say what this machine has.")
+    doctor.add_argument("--root", help="read this folder as the root of a machine")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""`ask`, `route` and `explain`: a question, its answer, and why."""
+
+import argparse
+import sys
+from typing import Any
+
+from edgeroute.cli.show import decision_lines, print_json
+from edgeroute.client import Client
+from edgeroute.config import Folders
+from edgeroute.domain.errors import InvalidRequest
+
+
+def ask(options: argparse.Namespace) -> int:
+    """Stream an answer to stdout, then the decision to stderr; or all as one JSON object."""
+    body = {**_body(options), "stream": True}
+    body["edgeroute"]["explain"] = True
+    pieces: list[str] = []
+    account: dict[str, Any] = {}
+    with Client(Folders.from_environment().http_socket) as client:
+        for event in client.stream("/v1/chat/completions", body):
+            account = event.get("edgeroute", account)
+            for choice in event["choices"]:
+                text = choice["delta"].get("content", "")
+                pieces.append(text)
+                if not options.json:
+                    print(text, end="", flush=True)
+    if options.json:
+        print_json({**account, "text": "".join(pieces)})
+        return 0
+    print()
+    print(*decision_lines(account), sep="\n", file=sys.stderr)
+    _show_next_steps(account["id"])
+    return 0
+
+
+def route(options: argparse.Namespace) -> int:
+    """Print the decision for a question without running it."""
+    with Client(Folders.from_environment().http_socket) as client:
+        account = client.post("/edgeroute/route", _body(options))
+    if options.json:
+        print_json(account)
+    else:
+        print(*decision_lines(account), sep="\n")
+    return 0
+
+
+def explain(options: argparse.Namespace) -> int:
+    """Print a decision from the journal."""
+    with Client(Folders.from_environment().http_socket) as client:
+        account = client.get(f"/edgeroute/explain/{options.id}")
+    if options.json:
+        print_json(account)
+    else:
+        print(*decision_lines(account), sep="\n")
+    return 0
+
+
+def _body(options: argparse.Namespace) -> dict[str, Any]:
+    prompt = sys.stdin.read() if options.prompt == "-" else options.prompt
+    if not prompt.strip():
+        raise InvalidRequest("the question is empty", hint="pass some text, or '-' and pipe it in")
+    system = [{"role": "system", "content": options.system}] if options.system else []
+    extension = {
+        "profile": options.profile,
+        "label": options.label,
+        "deadline_s": options.deadline,
+        "on_device": "only" if options.on_device else None,
+    }
+    sampling = {
+        "max_tokens": options.max_tokens,
+        "temperature": options.temperature,
+        "seed": options.seed,
+    }
+    return {
+        "model": options.model,
+        "messages": [*system, {"role": "user", "content": prompt}],
+        "edgeroute": {k: v for k, v in extension.items() if v is not None},
+        **{k: v for k, v in sampling.items() if v is not None},
+    }
+
+
+def _show_next_steps(request: str) -> None:
+    steps = (
+        f"edgeroute explain {request}    every number behind this choice",
+        "edgeroute models link FILE.gguf   add a model to choose from",
+        "edgeroute status                  who is warm; `edgeroute stop` ends the daemon",
+    )
+    print("", "next:", *(f"  {step}" for step in steps), sep="\n", file=sys.stderr)

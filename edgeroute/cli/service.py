@@ -1,0 +1,99 @@
+"""`serve` and `stop`: the daemon's life as seen from a shell."""
+
+import argparse
+import os
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from edgeroute.cli.show import print_json
+from edgeroute.config import Folders, Settings
+from edgeroute.domain.errors import EdgeRouteError
+from edgeroute.store.lock import holder, wait_released
+
+_START_S = 30.0
+_STOP_S = 40.0
+"""Longer than the drain of running answers and the grace of the workers together."""
+_LOG_LINES = 20
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Run the daemon here, or start it in the background."""
+    folders = Folders.from_environment()
+    if options.detach:
+        return _detach(folders, as_json=options.json)
+    from edgeroute.daemon import run  # noqa: PLC0415 - the whole daemon; other verbs stay quick
+
+    run(folders, Settings.load(folders), ready_fd=options.ready_fd)
+    return 0
+
+
+def stop(options: argparse.Namespace) -> int:
+    """Send the daemon SIGTERM and wait until it is gone."""
+    folders = Folders.from_environment()
+    pid = holder(folders.lock)
+    if pid is None:
+        _say({"stopped": False}, "no daemon is running", as_json=options.json)
+        return 0
+    os.kill(pid, signal.SIGTERM)
+    if not wait_released(folders.lock, _STOP_S):
+        raise EdgeRouteError(
+            f"the daemon (process {pid}) has not stopped after {_STOP_S:.0f} s",
+            hint=f"its log is {folders.log}; `kill -9 {pid}` ends it and its workers",
+        )
+    _say({"stopped": True, "pid": pid}, f"stopped process {pid}", as_json=options.json)
+    return 0
+
+
+def _detach(folders: Folders, *, as_json: bool) -> int:
+    pid = holder(folders.lock)
+    if pid is not None:
+        told = f"a daemon is already running (process {pid})"
+        _say({"started": False, "pid": pid}, told, as_json=as_json)
+        return 0
+    folders.create()
+    child = _spawn(folders.log)
+    _say(
+        {"started": True, "pid": child, "socket": str(folders.http_socket)},
+        f"daemon started (process {child}), log {folders.log}",
+        as_json=as_json,
+    )
+    return 0
+
+
+def _spawn(log: Path) -> int:
+    """Start `serve` in a session of its own; returns its pid once it takes requests.
+
+    Raises:
+        EdgeRouteError: It ended or was not ready in time; the message has the end of its log.
+    """
+    ready, theirs = os.pipe()
+    command = [sys.executable, "-m", "edgeroute.cli.main", "serve", "--ready-fd", str(theirs)]
+    with log.open("ab") as output, os.fdopen(ready, "rb") as pipe:
+        child = subprocess.Popen(  # noqa: S603 - our own command
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=(theirs,),
+            start_new_session=True,
+        )
+        os.close(theirs)
+        select.select([pipe], [], [], _START_S)
+        # Its death closes the pipe as well, so that a read tells the two apart at once.
+        os.set_blocking(pipe.fileno(), False)
+        if pipe.read(1):
+            return child.pid
+    child.kill()
+    child.wait()
+    words = log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
+    raise EdgeRouteError("the daemon did not start:\n  " + "\n  ".join(words))
+
+
+def _say(facts: dict[str, object], words: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(facts)
+    else:
+        print(words, file=sys.stderr)

@@ -1,0 +1,70 @@
+"""How the CLI writes: JSON on one line, decisions and tables for people."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from edgeroute.domain.units import format_seconds
+from edgeroute.wire.openai import encode_json
+
+
+def print_json(value: object) -> None:
+    """Print one JSON object on one line."""
+    print(encode_json(value).decode())
+
+
+def decision_lines(account: dict[str, Any]) -> Iterator[str]:
+    """Tell a decision in a screen: who, why, what it took, and who was not chosen."""
+    yield f"\ndecision {account['id']}"
+    yield (
+        f"  task      {account['task']} ({account['task_probability']:.0%} sure), "
+        f"label {account['label']}, profile {account['profile']}"
+    )
+    if account["target"] is None:
+        yield f"  refused   {account['reason']}"
+        yield f"  change    {account['change']}"
+    else:
+        yield f"  target    {account['target']} ({account['zone']})"
+        yield f"  because   {account['reason']}"
+        if account["flip"]:
+            yield f"  unless    {account['flip']}"
+        yield from _outcome_lines(account)
+        yield from _plan_lines(account["plan"])
+    for rejected in account["rejected"]:
+        yield f"  not {rejected['target']}: {rejected['reason']}"
+
+
+def _outcome_lines(account: dict[str, Any]) -> Iterator[str]:
+    if "ending" not in account:
+        return
+    usage, ttft_s, speed = account["usage"], account["ttft_s"], account["decode_tok_s"]
+    took = [f"{usage['completion_tokens']} tokens in {format_seconds(account['total_s'])}"]
+    if ttft_s is not None:
+        took.append(f"first after {format_seconds(ttft_s)}")
+    if speed is not None:
+        took.append(f"{speed:.0f} tok/s")
+    yield f"  took      {', '.join(took)}"
+    for attempt in account["attempts"]:
+        if attempt["error"] is not None:
+            yield f"  failed    {attempt['target']}: {attempt['error']}"
+    if account["error"]:
+        yield f"  error     {account['error']}"
+
+
+def _plan_lines(plan: Sequence[dict[str, Any]]) -> Iterator[str]:
+    yield "  candidates (utility = quality + money + energy + time)"
+    width = max(len(ranked["target"]) for ranked in plan)
+    for ranked in plan:
+        terms = " ".join(f"{name} {value:+.3f}" for name, value in ranked["terms"].items())
+        yield (
+            f"    {ranked['target']:<{width}} {ranked['utility']:+.3f} = {terms}"
+            f"   (P(ok) {ranked['p_ok']:.2f}, {format_seconds(ranked['total_s'])},"
+            f" {ranked['device_joules']:.0f} J)"
+        )
+
+
+def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Align columns; the first row is the head."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        cells = zip(row, widths, strict=True)
+        yield "  ".join(cell.ljust(width) for cell, width in cells).rstrip()

@@ -1,0 +1,266 @@
+"""The composition root: builds every part, runs them, and takes them down in order.
+
+The only file that knows all adapters. Owns the lock, the socket and the background task.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import random
+import socket
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from edgeroute import __version__
+from edgeroute.api.app import build_app
+from edgeroute.api.house import House
+from edgeroute.api.metrics import Metrics
+from edgeroute.api.server import HttpServer
+from edgeroute.backends.spawn import SpawnBackend
+from edgeroute.catalog import Catalog
+from edgeroute.config import Folders, Settings
+from edgeroute.domain.card import ModelCard
+from edgeroute.domain.errors import InvalidConfig
+from edgeroute.domain.hardware import Gpu
+from edgeroute.domain.load import Budget, Footprint, LoadPlan
+from edgeroute.domain.target import Rates
+from edgeroute.domain.units import Bytes, RequestId
+from edgeroute.ports import Runner, Sensors
+from edgeroute.residency.placement import PlanOptions
+from edgeroute.residency.pool import ModelSpec, ModelStatus, PoolState
+from edgeroute.residency.room import budget
+from edgeroute.routing.estimate import rates_prior
+from edgeroute.runtime.dispatch import Dispatcher, World
+from edgeroute.runtime.learn import Learner
+from edgeroute.runtime.pool import Pool
+from edgeroute.runtime.record import Record
+from edgeroute.runtime.roster import LiveRoster
+from edgeroute.runtime.telemetry import TelemetryFeed
+from edgeroute.sensors.machine import Machine
+from edgeroute.store.journal import SqliteJournal
+from edgeroute.store.lock import DaemonLock
+from edgeroute.understanding.surface import SurfaceUnderstanding
+
+_log = logging.getLogger("edgeroute")
+
+_ENGINE = f"llama-cpp-python {version('llama-cpp-python')}"
+"""What a measured footprint is valid for; workers say the same of themselves."""
+
+
+def run(folders: Folders, settings: Settings, ready_fd: int | None) -> None:
+    """Run the daemon until SIGTERM or SIGINT.
+
+    `ready_fd` gets one byte once requests are taken and is closed then.
+
+    Raises:
+        AlreadyRunning: Another daemon holds the runtime folder.
+        InvalidConfig: The profile does not exist, or a folder or file cannot be used.
+    """
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    folders.create()
+    lock = DaemonLock(folders.lock)
+    listening = _bind(folders.http_socket)
+    try:
+        uvloop.run(Daemon(folders, settings).serve(listening, ready_fd))
+    finally:
+        folders.http_socket.unlink(missing_ok=True)
+        del lock
+
+
+def _bind(path: Path) -> socket.socket:
+    """A listening socket that only its owner may open; what a dead daemon left is replaced."""
+    path.unlink(missing_ok=True)  # ours alone: the lock is held
+    listening = socket.socket(socket.AF_UNIX)
+    before = os.umask(0o177)
+    try:
+        listening.bind(str(path))
+    finally:
+        os.umask(before)
+    return listening
+
+
+class MachineMemory:
+    """What memory there is for models (see `runtime.pool.MemoryReader`).
+
+    Args:
+        configured: The user's limit on RAM.
+    """
+
+    def __init__(self, sensors: Sensors, configured: Bytes | None) -> None:
+        self._sensors = sensors
+        self._configured = configured
+
+    def budget(self, held: Footprint) -> Budget:
+        """What all models together may hold now."""
+        now = self._sensors.telemetry()
+        return budget(now.memory, held, now.gpus, self._configured)
+
+    def gpu_free(self) -> Sequence[int | None]:
+        """Free bytes of each GPU."""
+        return [gpu.free for gpu in self._sensors.telemetry().gpus]
+
+
+class Daemon:
+    """Everything that lives as long as the process."""
+
+    def __init__(self, folders: Folders, settings: Settings) -> None:
+        self._folders = folders
+        self._settings = settings
+        self._began = time.monotonic()
+        self._machine = Machine()
+        self._hardware = self._machine.hardware()
+        self._catalog = Catalog.load(folders)
+        if settings.profile not in self._catalog.profiles:
+            raise InvalidConfig(
+                f"there is no profile {settings.profile!r}",
+                hint=f"known: {', '.join(sorted(self._catalog.profiles))}",
+            )
+        self._journal = SqliteJournal(folders.journal, time.time())
+        self._rates = self._journal.rates()
+        self._footprints = self._journal.footprints(_ENGINE)
+        memory = MachineMemory(self._machine, settings.budget)
+        self._pool = Pool(
+            PoolState(self._specs(), memory.budget(Footprint()), self._gpus()),
+            SpawnBackend(self._machine.footprint),
+            memory,
+            time.monotonic,
+            self._loaded,
+        )
+        self._roster = LiveRoster(self._standing, settings.slots, self._prior)
+        self._roster.replace_cards(self._catalog.cards, self._measured())
+        self._telemetry = TelemetryFeed(self._machine, self._pool.refresh_budget)
+        record = Record(self._journal)
+        metrics = Metrics(self._pool.snapshot)
+        world = World(
+            understanding=SurfaceUnderstanding(),
+            profiles=self._catalog.profiles,
+            default_profile=settings.profile,
+            roster=self._roster,
+            pool=self._pool,
+            telemetry=self._telemetry,
+            clock=time.monotonic,
+            draw=random.random,
+        )
+        self._house = House(
+            dispatcher=Dispatcher(world, Learner(self._roster, record, metrics, time.time)),
+            record=record,
+            metrics=metrics,
+            models=lambda: [card.id for card in self._catalog.cards],
+            status=self.status,
+            reload=self.reload,
+            new_id=lambda: RequestId(uuid.uuid4().hex[:16]),
+            wall_clock=time.time,
+        )
+
+    async def serve(self, listening: socket.socket, ready_fd: int | None) -> None:
+        """Take requests until told to stop, let answers finish, end the workers."""
+        background = asyncio.create_task(self._telemetry.run(), name="telemetry")
+        server = HttpServer(build_app(self._house), lambda: _tell_ready(ready_fd))
+        gc.freeze()  # what is built by now lives as long as the process
+        try:
+            await server.serve([listening])
+        finally:
+            background.cancel()
+            await self._pool.close()
+            self._remember_rates()
+            self._journal.close()
+
+    async def reload(self) -> dict[str, Any]:
+        """Read the catalog again."""
+        self._catalog = await asyncio.to_thread(Catalog.load, self._folders)
+        self._roster.replace_cards(self._catalog.cards, self._measured())
+        self._pool.replace_models(self._specs())
+        return {"models": [card.id for card in self._catalog.cards]}
+
+    def status(self) -> dict[str, Any]:
+        """How everything stands, as plain data."""
+        telemetry, pool = self._telemetry.now, self._pool
+        models = pool.snapshot()
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "up_s": time.monotonic() - self._began,
+            "socket": str(self._folders.http_socket),
+            "profile": self._settings.profile,
+            "engine": _ENGINE,
+            "memory": asdict(telemetry.memory),
+            "power": asdict(telemetry.power),
+            "budget": {
+                **asdict(pool.budget),
+                "booked": sum(model.booked.ram for model in models),
+            },
+            "models": [self._model_status(model) for model in models],
+            "unavailable": [{"id": name, "reason": why} for name, why in self._catalog.unavailable],
+        }
+
+    def _model_status(self, status: ModelStatus) -> dict[str, Any]:
+        facts = asdict(status)
+        return {
+            **facts,
+            "id": facts.pop("model"),
+            "warmth": status.warmth.name.lower(),
+            "progress": self._pool.progress.get(status.model),
+            "rates": asdict(self._roster.rates(status.model)),
+        }
+
+    def _standing(self) -> tuple[int, Sequence[ModelStatus]]:
+        return self._pool.version, self._pool.snapshot()
+
+    def _specs(self) -> list[ModelSpec]:
+        options = PlanOptions(
+            threads=self._hardware.cpu.threads,
+            context=self._settings.context,
+            slots=self._settings.slots,
+        )
+        return [
+            ModelSpec(
+                card,
+                options,
+                load_s=self._prior(card).load_s,
+                measured={
+                    plan: footprint
+                    for (sha256, plan), footprint in self._footprints.items()
+                    if sha256 == card.sha256
+                },
+            )
+            for card in self._catalog.cards
+        ]
+
+    def _prior(self, card: ModelCard) -> Rates:
+        return rates_prior(card.shape, self._hardware.cpu)
+
+    def _measured(self) -> dict[Any, Rates]:
+        return {
+            card.id: self._rates[card.sha256]
+            for card in self._catalog.cards
+            if card.sha256 in self._rates
+        }
+
+    def _gpus(self) -> tuple[Gpu, ...]:
+        return self._machine.telemetry().gpus
+
+    def _loaded(self, plan: LoadPlan, runner: Runner) -> None:
+        card = next(card for card in self._catalog.cards if card.id == plan.model)
+        self._footprints[card.sha256, plan.key] = runner.footprint
+        self._journal.write_footprint(card.sha256, plan.key, runner.engine, runner.footprint)
+        self._roster.learn_load(plan.model, runner.load_s)
+
+    def _remember_rates(self) -> None:
+        for card in self._catalog.cards:
+            rates = self._roster.rates(card.id)
+            if rates.measured:
+                self._journal.write_rates(card.sha256, rates)
+
+
+def _tell_ready(ready_fd: int | None) -> None:
+    if ready_fd is not None:
+        os.write(ready_fd, b"1")
+        os.close(ready_fd)
