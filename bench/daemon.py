@@ -1,0 +1,258 @@
+#!/usr/bin/env python3
+"""What the daemon itself costs: its start, its idle memory and CPU, its share of the first token.
+
+    python bench/daemon.py [--quick] [--json]
+
+- start_s: from spawning `edgeroute serve` to the first accepted request; median of five.
+- idle_pss_mb, idle_cpu_pct: a daemon that has no model loaded, over 30 s (--quick: 10 s).
+- added_ttft_ms.http: first token through the daemon's HTTP socket minus first token straight from
+  a worker of the same kind; medians over interleaved pairs. The worker is the `echo` engine: a
+  real process and the same frames, without compute.
+- decide_us: one decision among 300 candidates, features ready.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import random
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from edgeroute.backends.spawn import SpawnBackend
+from edgeroute.domain.features import Features, Task
+from edgeroute.domain.hardware import Power
+from edgeroute.domain.load import EchoBehaviour, LoadPlan
+from edgeroute.domain.privacy import Label, Zone
+from edgeroute.domain.profile import Profile
+from edgeroute.domain.request import Limits, Message, Request
+from edgeroute.domain.target import Rates, Target, Warmth
+from edgeroute.domain.units import GIB, MIB, Bytes, ModelId, RequestId
+from edgeroute.routing.candidates import Roster
+from edgeroute.routing.decide import decide
+from edgeroute.routing.view import View
+from edgeroute.sensors.machine import Machine
+
+PROMPT = "measure the first token of this short question please"
+SERVE = [sys.executable, "-m", "edgeroute.cli.main", "serve"]
+
+
+class House:
+    """Folders of a daemon that knows one echo model."""
+
+    def __init__(self) -> None:
+        self.root = Path(tempfile.mkdtemp(prefix="er-"))
+        names = ("CONFIG", "DATA", "STATE", "RUNTIME")
+        named = {f"EDGEROUTE_{name}_DIR": str(self.root / name.lower()) for name in names}
+        self.env = {**os.environ, **named}
+        models = self.root / "data" / "models"
+        models.mkdir(parents=True)
+        (models / "echo.toml").write_text("[echo]\n")
+        self.socket = self.root / "runtime" / "http.sock"
+
+    def start(self) -> tuple[subprocess.Popen[bytes], float]:
+        """A daemon, and the seconds until it accepted a request."""
+        began = time.perf_counter()
+        process = subprocess.Popen(SERVE, env=self.env, stderr=subprocess.PIPE)
+        while not self._accepted():
+            if process.poll() is not None:
+                assert process.stderr is not None
+                raise SystemExit(process.stderr.read().decode())
+        return process, time.perf_counter() - began
+
+    def _accepted(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as attempt:
+            try:
+                attempt.connect(str(self.socket))
+                attempt.sendall(b"GET /healthz HTTP/1.1\r\nhost: e\r\n\r\n")
+                return attempt.recv(64).startswith(b"HTTP/1.1 200")
+            except OSError:
+                time.sleep(0.002)
+                return False
+
+    def remove(self) -> None:
+        shutil.rmtree(self.root)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    process.wait(30)
+    assert process.stderr is not None
+    process.stderr.close()
+
+
+def measure_starts(house: House, runs: int) -> list[float]:
+    seconds = []
+    for _ in range(runs + 1):  # the first fills the file cache and is not counted
+        process, took = house.start()
+        seconds.append(took)
+        stop(process)
+    return seconds[1:]
+
+
+def measure_idle(house: House, seconds: float) -> tuple[float, float]:
+    """PSS in MB and CPU in percent of one core, of a daemon that never loaded a model."""
+    process, _ = house.start()
+    try:
+        time.sleep(2)  # let the start settle; what is measured is idleness
+        before = psutil.Process(process.pid).cpu_times()
+        began = time.monotonic()
+        time.sleep(seconds)
+        after = psutil.Process(process.pid).cpu_times()
+        lasted = time.monotonic() - began
+        held = Machine().footprint(process.pid)
+        assert held is not None
+        used = (after.user + after.system) - (before.user + before.system)
+        return held.ram / 1e6, 100 * used / lasted
+    finally:
+        stop(process)
+
+
+async def measure_ttft(house: House, pairs: int) -> dict[str, list[float]]:
+    """Milliseconds to the first token: through the daemon, and straight from a worker."""
+    process, _ = house.start()
+    worker = await SpawnBackend(Machine().footprint).start(
+        LoadPlan(ModelId("echo"), "", context=4096, slots=4, threads=1, echo=EchoBehaviour()),
+        lambda _share: None,
+    )
+    reader, writer = await asyncio.open_unix_connection(str(house.socket))
+    taken: dict[str, list[float]] = {"http": [], "worker": []}
+    try:
+        for number in range(pairs + 20):  # the first twenty warm both up
+            for way in random.sample(["http", "worker"], 2):
+                took = (
+                    await _through_http(reader, writer) if way == "http" else await _direct(worker)
+                )
+                if number >= 20:
+                    taken[way].append(took * 1e3)
+    finally:
+        writer.close()
+        await worker.stop(1.0)
+        stop(process)
+    return taken
+
+
+async def _direct(worker: Any) -> float:
+    request = Request(RequestId("b"), "echo", (Message("user", PROMPT),), stream=True)
+    began = time.perf_counter()
+    answer = worker.generate(request)
+    await anext(answer)
+    took = time.perf_counter() - began
+    async for _ in answer:
+        pass
+    return took
+
+
+async def _through_http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> float:
+    body = json.dumps(
+        {"model": "echo", "stream": True, "messages": [{"role": "user", "content": PROMPT}]}
+    ).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: e\r\ncontent-length: {len(body)}\r\n\r\n"
+    began = time.perf_counter()
+    writer.write(head.encode() + body)
+    await reader.readuntil(b'"content":"m')  # the first word of the prompt, echoed
+    took = time.perf_counter() - began
+    await reader.readuntil(b"[DONE]\n\n\r\n0\r\n\r\n")
+    return took
+
+
+def measure_decide(candidates: int, runs: int) -> list[float]:
+    """Microseconds per decision."""
+    rng = random.Random(1)
+    targets = [
+        Target(
+            id=ModelId(f"model-{number:03}"),
+            zone=rng.choice(list(Zone)),
+            context=rng.choice([2048, 8192, 32768]),
+            parameters=rng.choice([135, 500, 1500, 7000, 70000]) * 10**6,
+            rates=Rates(rng.uniform(0.1, 20), rng.uniform(50, 500), rng.uniform(5, 100), 10.0),
+            bytes_needed=Bytes(rng.randrange(100 * MIB, 12 * GIB)),
+            warmth=rng.choice([Warmth.COLD, Warmth.WARM]),
+            max_label=rng.choice(list(Label)),
+            usd_in_per_mtok=rng.uniform(0, 3),
+            usd_out_per_mtok=rng.uniform(0, 10),
+            scores={task: rng.random() for task in rng.sample(list(Task), 4)},
+        )
+        for number in range(candidates)
+    ]
+    view = View(
+        id=RequestId("b"),
+        features=Features(Task.CODING, 0.8, prompt_tokens=200, output_tokens=300),
+        limits=Limits(deadline_s=60.0),
+        label=Label.INTERNAL,
+        pinned_model=None,
+        profile=Profile("balanced", ""),
+        power=Power("ac"),
+        budget_bytes=Bytes(8 * GIB),
+        now=0.0,
+        draw=0.5,
+        roster=Roster.of(targets),
+    )
+    taken = []
+    for number in range(runs + 100):
+        began = time.perf_counter_ns()
+        decide(view)
+        if number >= 100:
+            taken.append((time.perf_counter_ns() - began) / 1e3)
+    return taken
+
+
+def percentile(values: list[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+
+
+def spread(values: list[float]) -> str:
+    low, high = percentile(values, 0.05), percentile(values, 0.95)
+    return f"{statistics.median(values):.3f} (p5-p95 {low:.3f}-{high:.3f})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--quick", action="store_true", help="fewer runs; under 50 s")
+    parser.add_argument("--json", action="store_true", help="end with one JSON object")
+    options = parser.parse_args()
+    house = House()
+    try:
+        starts = measure_starts(house, runs=3 if options.quick else 5)
+        pss_mb, cpu_pct = measure_idle(house, seconds=10 if options.quick else 30)
+        ttft = asyncio.run(measure_ttft(house, pairs=200 if options.quick else 500))
+    finally:
+        house.remove()
+    decides = measure_decide(300, runs=2000 if options.quick else 10_000)
+    http, direct = statistics.median(ttft["http"]), statistics.median(ttft["worker"])
+    cpu = Machine().hardware().cpu
+    print(f"machine      {cpu.model}, {len(cpu.allowed)} cores, Python {platform.python_version()}")
+    print(f"start        {spread(starts)} s, {len(starts)} runs")
+    print(f"idle         {pss_mb:.1f} MB PSS, {cpu_pct:.2f}% CPU")
+    print(f"first token  {spread(ttft['http'])} ms over HTTP, {spread(ttft['worker'])} ms straight")
+    print(f"             {http - direct:+.3f} ms, {http / direct:.1f}x, {len(ttft['http'])} pairs")
+    print(f"decide       {spread(decides)} us, 300 candidates, {len(decides)} runs")
+    if options.json:
+        figures = {
+            "start_s": round(statistics.median(starts), 3),
+            "idle_pss_mb": round(pss_mb, 1),
+            "idle_cpu_pct": round(cpu_pct, 3),
+            "added_ttft_ms": {"http": round(http - direct, 3)},
+            "decide_us": {
+                "p50": round(statistics.median(decides), 1),
+                "p99": round(percentile(decides, 0.99), 1),
+            },
+        }
+        print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
