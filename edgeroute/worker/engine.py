@@ -45,6 +45,7 @@ class LlamaEngine:
             LoadFailed: In llama.cpp's words.
         """
         self._log = LlamaLog()
+        self._log.listen()
         llama.llama_backend_init()
         self._model = self._load(plan, progress)
         self._context = self._create_context(plan)

@@ -14,15 +14,23 @@ _WARNING, _ERROR = 3, 4
 _GPU_BUFFER = re.compile(r"(?:CUDA|ROCm|MUSA|SYCL|Vulkan|MTL)(\d+) .*buffer size = +([\d.]+) MiB")
 
 
+_kept: list[object] = []
+"""Callbacks that llama.cpp may call for as long as the process lives."""
+
+
 class LlamaLog:
-    """Takes over llama.cpp's log for the life of the process."""
+    """What was said so far, as far as it matters."""
 
     def __init__(self) -> None:
         self._warnings: deque[str] = deque(maxlen=4)
         self._errors: deque[str] = deque(maxlen=4)
         self._gpu_mib: defaultdict[int, float] = defaultdict(float)
-        self._callback = llama.llama_log_callback(self._take)  # must outlive every call
-        llama.llama_log_set(self._callback, None)
+
+    def listen(self) -> None:
+        """Take over the log for the rest of the process."""
+        callback = llama.llama_log_callback(self._take)
+        _kept.append(callback)
+        llama.llama_log_set(callback, None)
 
     def _take(self, level: int, text: bytes, _data: object) -> None:
         self.note(level, text.decode("utf-8", "replace").strip())
