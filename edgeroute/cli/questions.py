@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from contextlib import ExitStack
 from typing import Any
 
 from edgeroute.cli.show import decision_lines, print_json
@@ -16,8 +17,10 @@ def ask(options: argparse.Namespace) -> int:
     body["edgeroute"]["explain"] = True
     pieces: list[str] = []
     account: dict[str, Any] = {}
-    with Client(Folders.from_environment().http_socket) as client:
+    with Client(Folders.from_environment().http_socket) as client, ExitStack() as waiting:
+        _show_waiting(waiting)
         for event in client.stream("/v1/chat/completions", body):
+            waiting.close()
             account = event.get("edgeroute", account)
             for choice in event["choices"]:
                 text = choice["delta"].get("content", "")
@@ -86,3 +89,11 @@ def _show_next_steps(request: str) -> None:
         "edgeroute status                  who is warm; `edgeroute stop` ends the daemon",
     )
     print("", "next:", *(f"  {step}" for step in steps), sep="\n", file=sys.stderr)
+
+
+def _show_waiting(until: ExitStack) -> None:
+    """A sign of life, where a person watches, until the stack is closed: a model may be loading."""
+    if sys.stdout.isatty() and sys.stderr.isatty():
+        from rich.console import Console  # noqa: PLC0415 - slow to import
+
+        until.enter_context(Console(stderr=True).status("thinking"))

@@ -43,6 +43,21 @@ def test_a_worker_killed_before_the_first_token_costs_no_answer(house: House) ->
     assert [a["error"] for a in told["edgeroute"]["attempts"]] == ["worker_died", None]
 
 
+def test_a_real_worker_killed_in_a_real_prefill_costs_no_answer(house: House) -> None:
+    daemon = house.start()
+    with http(house) as client, ThreadPoolExecutor() as threads:
+        house.run("ask", "hi", "--max-tokens", "1")  # warm, so that what is killed is a prefill
+        text = "The river rose for three days and took the old bridge with it. " * 150
+        body = chat(f"Say yes.\n{text}", max_tokens=4, edgeroute={"explain": True})
+        answer = threads.submit(client.post, "/v1/chat/completions", json=body)
+        wait_until_leased(house, "smollm2-135m-instruct")
+        (worker,) = workers_of(daemon)
+        worker.send_signal(signal.SIGKILL)
+        told = answer.result().json()
+    assert told["choices"][0]["message"]["content"]
+    assert [a["error"] for a in told["edgeroute"]["attempts"]] == ["worker_died", None]
+
+
 def wait_until_leased(house: House, model: str) -> None:
     """Ask until a request runs on a loaded model; every asking is a round trip, not a sleep."""
     for _ in range(2000):
