@@ -134,7 +134,7 @@ class Daemon:
             time.monotonic,
             self._loaded,
         )
-        self._roster = LiveRoster(self._standing, settings.slots, self._prior)
+        self._roster = LiveRoster(self._pool, settings.slots, self._prior)
         self._roster.replace_cards(self._catalog.cards, self._measured())
         self._telemetry = TelemetryFeed(self._machine, self._pool.refresh_budget)
         record = Record(self._journal)
@@ -210,9 +210,6 @@ class Daemon:
             "progress": self._pool.progress.get(status.model),
             "rates": asdict(self._roster.rates(status.model)),
         }
-
-    def _standing(self) -> tuple[int, Sequence[ModelStatus]]:
-        return self._pool.version, self._pool.snapshot()
 
     def _specs(self) -> list[ModelSpec]:
         options = PlanOptions(

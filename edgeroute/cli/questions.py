@@ -1,6 +1,7 @@
 """`ask`, `route` and `explain`: a question, its answer, and why."""
 
 import argparse
+import shutil
 import sys
 from contextlib import ExitStack
 from typing import Any
@@ -83,12 +84,15 @@ def _body(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _show_next_steps(request: str) -> None:
+    command = "edgeroute" if shutil.which("edgeroute") else sys.argv[0]
     steps = (
-        f"edgeroute explain {request}    every number behind this choice",
-        "edgeroute models link FILE.gguf   add a model to choose from",
-        "edgeroute status                  who is warm; `edgeroute stop` ends the daemon",
+        (f"explain {request}", "every number behind this choice"),
+        ("models link FILE.gguf", "add a model to choose from"),
+        ("status", "who is warm, and what they hold"),
+        ("stop", "end the daemon"),
     )
-    print("", "next:", *(f"  {step}" for step in steps), sep="\n", file=sys.stderr)
+    lines = (f"  {command} {step:<25} {words}" for step, words in steps)
+    print("", "next:", *lines, sep="\n", file=sys.stderr)
 
 
 def _show_waiting(until: ExitStack) -> None:

@@ -83,7 +83,7 @@ class Memory:
 
     Attributes:
         available: `MemAvailable`, which counts mapped weights as free.
-        cgroup_headroom: Least of limit - current + inactive_file over all ancestors.
+        cgroup_headroom: Least of limit - usage + page cache over all ancestors.
         cgroup_limit: The least limit over all ancestors.
         psi_some_avg10: Share of the last 10 s in which some task waited for memory, percent.
     """

@@ -106,6 +106,7 @@ class Pool:
         self._waiting: dict[LeaseId, asyncio.Future[Runner]] = {}
         self._tasks: dict[ModelId, asyncio.Task[None]] = {}
         self._ending: set[asyncio.Task[None]] = set()
+        self._reclaims: set[asyncio.Task[None]] = set()
         self._wake: asyncio.TimerHandle | None = None
         self._ids = itertools.count(1)
         self._closing = False
@@ -169,6 +170,8 @@ class Pool:
         for model in list(self._tasks):
             self._stop(model)
         await asyncio.gather(*self._ending, return_exceptions=True)
+        for reclaim in self._reclaims:
+            reclaim.cancel()
 
     def _tell(self, event: Event) -> None:
         for instruction in self._state.handle(event, self._clock()):
@@ -208,8 +211,7 @@ class Pool:
         """Cancel the task of a model, once: a second time would cut its ending short."""
         task = self._tasks.pop(model, None)
         if task is not None:
-            self._ending.add(task)
-            task.add_done_callback(self._ending.discard)
+            _keep(task, self._ending)
             task.cancel()
 
     async def _run(self, plan: LoadPlan) -> None:
@@ -227,10 +229,15 @@ class Pool:
             else:
                 await runner.stop(_GRACE_S)
                 self._note_exit(model, runner)
-                await self._gpu_reclaimed(free_before, runner.footprint.gpu)
             if self._tasks.get(model) is asyncio.current_task():
                 del self._tasks[model]
-            self._tell(Reclaimed(model))
+            if runner is not None and any(runner.footprint.gpu):
+                held = runner.footprint.gpu
+                _keep(
+                    asyncio.create_task(self._reclaim_gpu(model, free_before, held)), self._reclaims
+                )
+            else:  # RAM is back once the process has been waited for
+                self._tell(Reclaimed(model))
 
     async def _load(self, plan: LoadPlan) -> Runner | None:
         model = plan.model
@@ -244,13 +251,13 @@ class Pool:
             return None
         finally:
             del self.progress[model]
-        self.refresh_budget()  # the last one was read while this model was being loaded
         self._runners[model] = runner
         # A callback, not this task: it must be known before a request that failed with the
         # process asks for its next lease.
         runner.exited.add_done_callback(lambda _ended: self._note_exit(model, runner))
         self._on_loaded(plan, runner)
         self._tell(Loaded(model, runner.footprint, runner.load_s))
+        self.refresh_budget()  # the last one was read while this model was being loaded
         return runner
 
     def _note_exit(self, model: ModelId, runner: Runner) -> None:
@@ -258,16 +265,22 @@ class Pool:
             del self._runners[model]
             self._tell(Exited(model))
 
-    async def _gpu_reclaimed(self, free_before: Sequence[int | None], held: Sequence[int]) -> None:
-        """Wait until freed GPU memory is seen to be free; it reappears late.
-
-        RAM needs no waiting: it is back when the process has been waited for.
-        """
-        if not any(held):
-            return
+    async def _reclaim_gpu(
+        self, model: ModelId, free_before: Sequence[int | None], held: Sequence[int]
+    ) -> None:
+        """Wait until freed GPU memory is seen to be free; it reappears late, or never."""
         for _ in range(_RECLAIM_READINGS):
             back = zip(self._machine.gpu_free(), free_before, held, strict=False)
-            if all(now is None or was is None or now >= was - was_held * _RECLAIM_SLACK
-                   for now, was, was_held in back):  # fmt: skip
+            if all(
+                now is None or was is None or now >= was - size * _RECLAIM_SLACK
+                for now, was, size in back
+            ):
+                self._tell(Reclaimed(model))
                 return
             await asyncio.sleep(_RECLAIM_EVERY_S)
+
+
+def _keep(task: asyncio.Task[None], kept: set[asyncio.Task[None]]) -> None:
+    """Hold a task until it is done, since the loop itself does not."""
+    kept.add(task)
+    task.add_done_callback(kept.discard)

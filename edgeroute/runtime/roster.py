@@ -17,6 +17,7 @@ from edgeroute.domain.target import Rates, Target
 from edgeroute.domain.units import ModelId
 from edgeroute.residency.pool import ModelStatus
 from edgeroute.routing.candidates import Roster
+from edgeroute.runtime.pool import Pool
 
 _WEIGHT = 0.3
 """Weight of the newest measurement in a rate's moving average. The prior is where it starts, so
@@ -27,18 +28,18 @@ class LiveRoster:
     """Every target of this machine.
 
     Args:
-        statuses: How every model stands in the pool, and a counter that grows when that changes.
+        pool: Says how every model stands, and grows its version when that changes.
         slots: Requests that one model answers at once.
         prior: Rates of a model that was not measured yet.
     """
 
     def __init__(
         self,
-        statuses: Callable[[], tuple[int, Sequence[ModelStatus]]],
+        pool: Pool,
         slots: int,
         prior: Callable[[ModelCard], Rates],
     ) -> None:
-        self._statuses = statuses
+        self._pool = pool
         self._slots = slots
         self._prior = prior
         self._cards: Mapping[ModelId, ModelCard] = {}
@@ -59,10 +60,12 @@ class LiveRoster:
 
     def current(self) -> Roster:
         """The roster as it stands."""
-        version, statuses = self._statuses()
-        key = (version, self._changes)
+        key = (self._pool.version, self._changes)
         if self._built is None or self._built[0] != key:
-            self._built = (key, Roster.of([self._target(status) for status in statuses]))
+            self._built = (
+                key,
+                Roster.of([self._target(status) for status in self._pool.snapshot()]),
+            )
         return self._built[1]
 
     @contextmanager

@@ -118,7 +118,7 @@ def build_line(*models: ModelCard, ram: int = GIB, slots: int = 4) -> Line:
     backend, memory, journal = FakeBackend(), FakeMemory(ram), FakeJournal()
     state = PoolState(specs, Budget(Bytes(ram)))
     pool = Pool(state, backend, memory, loop.time, lambda _plan, _runner: None)
-    roster = LiveRoster(lambda: (pool.version, pool.snapshot()), slots, lambda _card: RATES)
+    roster = LiveRoster(pool, slots, lambda _card: RATES)
     roster.replace_cards(models, {})
     record, observer = Record(journal), FakeObserver()
     world = World(

@@ -32,22 +32,28 @@ def room(*parts: Files) -> tuple[int | None, int | None]:
     return memory.cgroup_headroom, memory.cgroup_limit
 
 
-def v1(limit: int, usage: int, inactive: int = 0) -> dict[str, str | int]:
+def v1(limit: int, usage: int, cache: int = 0) -> dict[str, str | int]:
     return {
         "memory.limit_in_bytes": limit,
         "memory.usage_in_bytes": usage,
-        "memory.stat": f"inactive_file 999999\ntotal_inactive_file {inactive}",
+        "memory.stat": (
+            "inactive_file 999999\nactive_file 999999\n"
+            f"total_inactive_file {cache - cache // 3}\ntotal_active_file {cache // 3}"
+        ),
     }
 
 
 def v2(
-    limit: str | int, usage: int, inactive: int = 0, high: str | int = "max"
+    limit: str | int, usage: int, cache: int = 0, high: str | int = "max"
 ) -> dict[str, str | int]:
     return {
         "memory.max": limit,
         "memory.high": high,
         "memory.current": usage,
-        "memory.stat": f"anon 5\nfile 7\ninactive_anon 3\ninactive_file {inactive}\nslab 1",
+        "memory.stat": (
+            "anon 5\nfile 7\ninactive_anon 3\nactive_anon 3\nslab 1\n"
+            f"inactive_file {cache - cache // 3}\nactive_file {cache // 3}"
+        ),
     }
 
 

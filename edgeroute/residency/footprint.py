@@ -1,0 +1,113 @@
+"""What a model will take in memory, predicted from its header and the plan to load it by.
+
+Owns the formula and its constants, which were measured on llama-cpp-python 0.3.36. A prediction
+stands until a load has been measured; knows nothing of what is free.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
+
+from edgeroute.domain.card import ModelShape
+from edgeroute.domain.hardware import Gpu
+from edgeroute.domain.load import Footprint, LoadPlan
+from edgeroute.domain.units import MIB, Bytes
+
+# Measured with SmolLM2 135M and Qwen2.5 0.5B and 1.5B, Linux x86-64: the worker's Pss after one
+# full batch, less what the formula accounts for.
+_PROCESS_ANON = 28 * MIB  # Python, numpy and the graph's bookkeeping: 24 measured
+_PROCESS_FILE = 22 * MIB  # mapped libraries: 18 to 22 measured, shared by all workers
+_VOCABULARY_ENTRY = 360  # bytes of text, score and look-up per token: 326 to 370 measured
+_ECHO_PROCESS = 30 * MIB
+
+# Not measured here, for want of a GPU: what a CUDA context is known to take, on the GPU and in
+# the process that opens it.
+_GPU_CONTEXT = 400 * MIB
+_GPU_CONTEXT_HOST = 150 * MIB
+
+_FEED_FORWARD = 5  # times the embedding's width: 2.7, 5.4 and 5.8 in the three models
+_F32 = 4
+_MASK = 2  # the attention mask is f16
+_KV_SHARE = {"f16": (1, 1), "q8_0": (34, 64)}  # 32 values in 34 bytes instead of 64
+
+
+def predict(shape: ModelShape, plan: LoadPlan) -> Footprint:
+    """Bytes that a worker will hold once it has loaded `plan` and decoded one full batch.
+
+    For the three models above, at 1 to 16 slots of 1024 to 8192 tokens: never below what was
+    measured, and at most 20 MiB of anonymous and 20 MiB of file-backed bytes over it. GPU bytes are
+    those of each GPU, unified or not; see `book`.
+    """
+    if plan.echo is not None:
+        return Footprint(anon=Bytes(_ECHO_PROCESS + plan.echo.anon))
+    on_gpu = _layers_per_gpu(shape.n_layers, plan)
+    cpu_blocks = min(shape.n_layers, shape.n_layers + 1 - sum(on_gpu))
+    block_kv = _kv_bytes(shape, plan) // shape.n_layers
+    compute = _compute_bytes(shape, plan)
+    file = _PROCESS_FILE + shape.file_bytes
+    anon = (
+        _PROCESS_ANON
+        + _VOCABULARY_ENTRY * shape.n_vocab
+        + cpu_blocks * (block_kv + shape.repack_bytes // shape.n_layers)
+        + compute
+    )
+    if not on_gpu:
+        return Footprint(Bytes(file), Bytes(anon))
+    # Embeddings stay on the CPU and the output goes to the last GPU that has layers; which share
+    # of `other_bytes` is which the shape does not tell (tied ones are both): it counts twice.
+    file = _PROCESS_FILE + shape.other_bytes + cpu_blocks * shape.block_bytes
+    gpu = [
+        layers * (shape.block_bytes + block_kv) + compute + _GPU_CONTEXT if layers else 0
+        for layers in on_gpu
+    ]
+    last = max(i for i, layers in enumerate(on_gpu) if layers)
+    gpu[last] += shape.other_bytes - shape.block_bytes - block_kv  # the output is its last layer
+    return Footprint(Bytes(file), Bytes(anon + _GPU_CONTEXT_HOST), tuple(map(Bytes, gpu)))
+
+
+def book(footprint: Footprint, gpus: Sequence[Gpu]) -> Footprint:
+    """The same bytes by memory domain, one per GPU: those of a unified GPU are anonymous RAM."""
+    held = [*footprint.gpu, *(Bytes(0) for _ in gpus)]
+    in_ram = sum(bytes_ for bytes_, gpu in zip(held, gpus, strict=False) if gpu.unified)
+    gpu_bytes = (Bytes(0) if gpu.unified else held[i] for i, gpu in enumerate(gpus))
+    return Footprint(footprint.file, Bytes(footprint.anon + in_ram), tuple(gpu_bytes))
+
+
+def _kv_bytes(shape: ModelShape, plan: LoadPlan) -> int:
+    numerator, denominator = _KV_SHARE[plan.kv_type]
+    tokens = plan.context * plan.slots
+    return shape.kv_bytes_per_token * tokens * numerator // denominator
+
+
+def _compute_bytes(shape: ModelShape, plan: LoadPlan) -> int:
+    """Activations of one batch, the attention mask and the logits.
+
+    llama.cpp lays out four vectors of the embedding's width and three of the feed-forward's per
+    token (right to the megabyte for all three models), and quantises one of the latter to Q8_0
+    to multiply it. The mask is one slot's context wide, since slots are streams; logits are kept
+    for one row per slot (`n_outputs_max`).
+    """
+    width = _FEED_FORWARD * shape.n_embd
+    activations = plan.batch * (_F32 * (4 * shape.n_embd + 3 * width) + width * 34 // 32)
+    mask = plan.batch * plan.context * _MASK
+    logits = plan.slots * shape.n_vocab * _F32
+    return activations + mask + logits
+
+
+def _layers_per_gpu(n_layers: int, plan: LoadPlan) -> list[int]:
+    """How many layers each GPU gets; the output is a layer of its own, the last.
+
+    The last `gpu_layers` of the `n_layers + 1` go to GPUs, in order, by the running sum of the
+    shares: `llama_model::load_tensors` in llama.cpp's llama-model.cpp.
+    """
+    count = min(plan.gpu_layers, n_layers + 1)
+    if count == 0:
+        return []
+    if not plan.tensor_split:
+        return [0] * plan.main_gpu + [count]
+    whole = sum(plan.tensor_split)
+    borders = [share / whole for share in accumulate(plan.tensor_split)]
+    layers = [0] * len(borders)
+    for position in range(count):
+        layers[bisect_right(borders, position / count)] += 1
+    return layers

@@ -1,0 +1,376 @@
+"""Who is warm, who waits and who goes: events in, instructions out.
+
+Owns leases, the queue of models that are waited for, and every decision about them. Pure: time is
+an argument, what takes time is an instruction and ends as an event. `registry` keeps states and
+bytes, `room` chooses victims, `placement` makes plans.
+
+What the shell owes: one worker per model at a time, so that all events of a worker up to its
+`Exited` or `LoadFailed` come before the next `Start` of that model; `Reclaimed` may come at any
+time later. Apart from that, events may be late, double, or about models that are gone. `Loaded`
+should be followed by a `BudgetChanged`: one that was read during the load is too low.
+
+Not here: collation of requests by model, and giving up when models only swap each other out.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from edgeroute.domain.hardware import Gpu
+from edgeroute.domain.load import Budget, Footprint
+from edgeroute.domain.target import Warmth
+from edgeroute.domain.units import LeaseId, ModelId, format_bytes
+from edgeroute.residency.messages import (
+    BudgetChanged,
+    Deny,
+    DenyCode,
+    Event,
+    Exited,
+    Grant,
+    Instruction,
+    LeaseAsked,
+    LeaseDropped,
+    Loaded,
+    LoadFailed,
+    ModelsChanged,
+    ModelSpec,
+    Reclaimed,
+    Start,
+    Stop,
+    Tick,
+    WakeAt,
+)
+from edgeroute.residency.registry import Registry
+from edgeroute.residency.resident import Resident
+from edgeroute.residency.settings import Settings
+from edgeroute.residency.status import ModelStatus, statuses
+from edgeroute.residency.table import Cause, allows
+from edgeroute.residency.turn import Turn
+
+__all__ = ["ModelSpec", "ModelStatus", "PoolState", "Settings"]
+
+_DEFAULTS = Settings()
+
+
+class PoolState:
+    """The models of one machine.
+
+    Args:
+        models: What may be asked for.
+        budget: What all models together may hold.
+        gpus: In the order of `budget.gpu`; only what they are matters, not how they do.
+        settings: When to wait, refuse and try again.
+    """
+
+    def __init__(
+        self,
+        models: Iterable[ModelSpec],
+        budget: Budget,
+        gpus: Sequence[Gpu] = (),
+        settings: Settings = _DEFAULTS,
+    ) -> None:
+        self._settings = settings
+        self._models = Registry(models, budget, gpus)
+        self._holders: dict[LeaseId, Resident] = {}
+        self._queue: dict[ModelId, Resident] = {}  # for its order: dictionaries keep theirs
+        self._claimed: frozenset[ModelId] = frozenset()
+        self._wake_at: float | None = None
+        self._out: list[Instruction] = []
+
+    # ---- what the shell sees ------------------------------------------------------------------
+
+    def handle(self, event: Event, now: float) -> list[Instruction]:
+        """Take one event and say what is to be done.
+
+        A lease is asked for:
+        1. It is known: nothing, it was asked twice.
+        2. The model is not known: deny.
+        3. The model is warm and takes leases: grant.
+        4. It failed a moment ago: deny, with the reason that everybody gets.
+        5. Too many wait for it: deny, with the time after which fewer should.
+        6. Else the lease waits.
+
+        After any event, whoever waits for memory has a turn: see `Turn.serve`.
+
+        Args:
+            event: What happened.
+            now: Seconds of a clock that never goes back.
+        """
+        self._out = []
+        self._let_time_pass(now)
+        match event:
+            case LeaseAsked(lease=lease, model=model):
+                self._ask(lease, model, now)
+            case LeaseDropped(lease=lease):
+                self._drop(lease, now)
+            case Loaded():
+                self._take_loaded(event, now)
+            case LoadFailed(model=model, message=message):
+                self._take_failed_load(model, message, now)
+            case Exited(model=model):
+                self._take_exit(model, now)
+            case Reclaimed(model=model):
+                self._take_reclaimed(model, now)
+            case BudgetChanged(budget=budget):
+                self._change_budget(budget, now)
+            case ModelsChanged(specs=specs):
+                self._change_models(specs)
+            case Tick():
+                self._wake_at = None
+        self._serve(now)
+        self._set_alarm(now)
+        return self._out
+
+    @property
+    def budget(self) -> Budget:
+        """What all models together may hold, as last told."""
+        return self._models.budget
+
+    @property
+    def version(self) -> int:
+        """Grows whenever a snapshot would differ in more than leases and times."""
+        return self._models.version
+
+    @property
+    def held(self) -> Footprint:
+        """What `room.budget` must count as ours: of live workers, and what ended ones owe.
+
+        Workers that load are left out, as nobody knows how far they are. A budget that is read
+        meanwhile is too low by what they have taken; see `Registry.in_doubt`.
+        """
+        return self._models.held
+
+    @property
+    def lost(self) -> Footprint:
+        """What ended workers did not give back in time."""
+        return self._models.ledger.lost
+
+    def snapshot(self, now: float) -> tuple[ModelStatus, ...]:
+        """How every model stands; see `statuses`."""
+        return statuses(self._models, now)
+
+    def validate(self) -> None:
+        """Check every invariant; for tests, after every event.
+
+        Raises:
+            AssertionError: With a sentence for each one that is broken.
+        """
+        broken = [*self._models.violations(), *self._violations()]
+        if broken:
+            raise AssertionError("; ".join(broken))
+
+    # ---- leases -------------------------------------------------------------------------------
+
+    def _ask(self, lease: LeaseId, model: ModelId, now: float) -> None:
+        if lease in self._holders:  # 1
+            return
+        resident = self._models.get(model)
+        if resident is None or resident.removed:  # 2
+            self._out.append(Deny(lease, model, "unknown_model", f"no model is named {model!r}"))
+            return
+        self._holders[lease] = resident
+        failure = resident.failure
+        if self._takes_leases(resident):  # 3
+            self._grant(resident, [lease], now)
+        elif failure is not None and failure.denies and resident.backs_off(now):  # 4
+            self._deny([lease], failure.code, failure.message, failure.retry_at - now)
+        elif len(resident.waiters) >= self._settings.queue_limit:  # 5
+            message = f"{len(resident.waiters)} requests wait for {model}; no more may"
+            self._deny([lease], "queue_full", message, self._expected_wait_s(resident, now))
+        else:  # 6
+            resident.waiters[lease] = now
+            self._queue[model] = resident
+
+    def _drop(self, lease: LeaseId, now: float) -> None:
+        resident = self._holders.pop(lease, None)
+        if resident is None:  # denied, or void since its worker died
+            return
+        if lease in resident.leases:
+            resident.leases.remove(lease)
+            resident.last_used = now
+            self._stop_if_unwanted(resident)
+        else:
+            del resident.waiters[lease]
+            if not resident.waiters:
+                del self._queue[resident.id]
+
+    def _takes_leases(self, resident: Resident) -> bool:
+        return (
+            resident.state is Warmth.WARM
+            and not resident.retiring
+            and resident.id not in self._claimed
+        )
+
+    def _grant(self, resident: Resident, leases: Iterable[LeaseId], now: float) -> None:
+        for lease in leases:
+            resident.leases.add(lease)
+            self._out.append(Grant(lease, resident.id))
+        resident.last_used = now
+
+    def _deny(
+        self, leases: Iterable[LeaseId], code: DenyCode, message: str, retry_s: float | None = None
+    ) -> None:
+        for lease in leases:
+            model = self._holders.pop(lease).id
+            self._out.append(Deny(lease, model, code, message, retry_s))
+
+    def _take_waiters(self, resident: Resident) -> list[LeaseId]:
+        """All who wait for a model, who do so no longer."""
+        waiters = list(resident.waiters)
+        resident.waiters.clear()
+        self._queue.pop(resident.id, None)
+        return waiters
+
+    def _expected_wait_s(self, resident: Resident, now: float) -> float:
+        """Seconds until those who wait for a model are served: loads up to its own, in turn."""
+        wait_s = 0.0
+        for other in self._queue.values():
+            done_s = now - other.started_at if other.state is Warmth.LOADING else 0.0
+            wait_s += max(0.0, other.load_s - done_s)
+            if other is resident:
+                break
+        return wait_s
+
+    # ---- workers ------------------------------------------------------------------------------
+
+    def _take_loaded(self, event: Loaded, now: float) -> None:
+        resident = self._models.get(event.model)
+        if resident is None or not allows(resident.state, Cause.LOADED):
+            return
+        self._models.load(resident, event.footprint, event.load_s, now)
+        self._grant(resident, self._take_waiters(resident), now)
+        self._shrink(now)  # it may hold more than was booked
+
+    def _take_failed_load(self, model: ModelId, message: str, now: float) -> None:
+        resident = self._models.get(model)
+        if resident is None or resident.state not in (Warmth.LOADING, Warmth.DRAINING):
+            return
+        if resident.state is Warmth.LOADING:
+            failure = resident.note_failed_load(message, now, self._settings)
+            waiters = self._take_waiters(resident)
+            self._deny(waiters, failure.code, failure.message, failure.retry_at - now)
+        self._lose_worker(resident, now)
+
+    def _take_exit(self, model: ModelId, now: float) -> None:
+        resident = self._models.get(model)
+        if resident is None or not allows(resident.state, Cause.GONE):
+            return
+        resident.forgive(now, self._settings)
+        if resident.state is not Warmth.DRAINING and not resident.retiring:
+            failure = resident.note_death(now, self._settings)
+            if failure.denies:
+                waiters = self._take_waiters(resident)
+                self._deny(waiters, failure.code, failure.message, failure.retry_at - now)
+        self._lose_worker(resident, now)
+
+    def _lose_worker(self, resident: Resident, now: float) -> None:
+        for lease in resident.leases:  # void: their requests fail with the worker
+            del self._holders[lease]
+        resident.leases.clear()
+        self._models.leave(resident, now + self._settings.reclaim_deadline_s)
+
+    def _take_reclaimed(self, model: ModelId, now: float) -> None:
+        resident = self._models.get(model)
+        if resident is not None and resident.state is Warmth.RECLAIMING:
+            self._models.reclaim(resident, now)
+        else:
+            self._models.recover(model)
+
+    def _stop(self, resident: Resident) -> None:
+        self._models.stop(resident)
+        self._out.append(Stop(resident.id))
+
+    def _stop_if_unwanted(self, resident: Resident) -> None:
+        unwanted = resident.retiring or resident.id in self._claimed
+        in_use = resident.state is Warmth.WARM and resident.leases
+        if unwanted and not in_use and allows(resident.state, Cause.STOP):
+            self._stop(resident)
+
+    # ---- memory, models, time -----------------------------------------------------------------
+
+    def _change_budget(self, budget: Budget, now: float) -> None:
+        self._models.change_budget(budget)
+        self._shrink(now)
+
+    def _shrink(self, now: float) -> None:
+        turn = Turn(self._models, now, self._settings)
+        turn.shrink()
+        for resident in turn.stops:
+            self._stop(resident)
+
+    def _change_models(self, specs: Sequence[ModelSpec]) -> None:
+        kept = {spec.id for spec in specs}
+        for resident in list(self._models):
+            if resident.id not in kept:
+                message = f"{resident.id} was removed"
+                self._deny(self._take_waiters(resident), "unknown_model", message)
+                self._models.remove(resident)
+                self._stop_if_unwanted(resident)
+        for spec in specs:
+            known = self._models.get(spec.id)
+            if known is None:
+                self._models.add(spec)
+            else:
+                self._models.replace(known, spec)
+                self._stop_if_unwanted(known)
+
+    def _serve(self, now: float) -> None:
+        self._claimed = frozenset()
+        if not self._queue:
+            return
+        turn = Turn(self._models, now, self._settings)
+        turn.serve(self._queue.values())
+        pinned = self._models.pinned.ram
+        also = f"; pinned models hold {format_bytes(pinned)}" if pinned else ""
+        for resident, too_large in turn.hopeless:
+            self._deny(self._take_waiters(resident), "too_large", too_large.message + also)
+        for resident in turn.stops:
+            self._stop(resident)
+        for resident, placement in turn.starts:
+            self._models.start(resident, placement, now)
+            self._out.append(Start(placement.plan))
+        self._claimed = turn.claimed
+        for resident in list(self._queue.values()):
+            if self._takes_leases(resident):  # no longer claimed
+                self._grant(resident, self._take_waiters(resident), now)
+
+    def _let_time_pass(self, now: float) -> None:
+        for resident in self._models.of(Warmth.RECLAIMING):
+            if now >= resident.reclaim_by:
+                self._models.write_off(resident, now)
+        for resident in self._models.of(Warmth.FAILED):
+            if not resident.backs_off(now):
+                self._models.retry(resident)
+        if self._wake_at is not None and now >= self._wake_at:
+            self._wake_at = None
+
+    def _set_alarm(self, now: float) -> None:
+        at = min((moment for moment in self._moments() if moment > now), default=None)
+        if at is not None and (self._wake_at is None or at < self._wake_at):
+            self._wake_at = at
+            self._out.append(WakeAt(at))
+
+    def _moments(self) -> Iterator[float]:
+        """When time alone changes what is to be done; computed as it is compared."""
+        yield from (resident.reclaim_by for resident in self._models.of(Warmth.RECLAIMING))
+        yield from (resident.retry_at for resident in self._models.of(Warmth.FAILED))
+        for resident in self._queue.values():
+            yield resident.retry_at
+            yield resident.waiting_since + self._settings.max_wait_s
+        if self._queue:
+            for resident in self._models.of(Warmth.WARM):
+                yield resident.warm_since + self._settings.min_residency_s
+
+    # ---- invariants ---------------------------------------------------------------------------
+
+    def _violations(self) -> Iterator[str]:
+        for resident in self._models:
+            if resident.leases and resident.state is not Warmth.WARM:
+                yield f"{resident.id} is {resident.state.name} and leased"
+            if bool(resident.waiters) != (resident.id in self._queue):
+                yield f"{resident.id} has waiters and no turn, or a turn and no waiters"
+            if resident.waiters and self._takes_leases(resident):
+                yield f"{resident.id} takes leases and has waiters"
+            if resident.leases & resident.waiters.keys():
+                yield f"{resident.id} has a lease that also waits"
+        leases = [(lease, r) for r in self._models for lease in (*r.leases, *r.waiters)]
+        if dict(leases) != self._holders or len(leases) != len(self._holders):
+            yield "leases and their holders differ"

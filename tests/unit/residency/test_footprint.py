@@ -1,0 +1,155 @@
+"""The prediction against what was measured, and what must hold of any prediction."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgeroute.domain.card import ModelShape
+from edgeroute.domain.hardware import Gpu
+from edgeroute.domain.load import EchoBehaviour, Footprint, KvType, LoadPlan
+from edgeroute.domain.units import GIB, MIB, Bytes, ModelId
+from edgeroute.residency.footprint import book, predict
+from tests.unit.residency.drawn import (
+    LLAMA_8B,
+    MISTRAL_7B,
+    ORIN_GPU,
+    QWEN_BIG,
+    QWEN_HALF,
+    SMOLLM2,
+    gpu,
+    mib,
+)
+
+PLAN = LoadPlan(ModelId("model"), "model.gguf", context=4096, slots=4, threads=2)
+
+# Pss of a process that loads the model with llama-cpp-python 0.3.36 (mapped, repacked, streams,
+# `n_outputs_max` = slots) and decodes one full batch in every slot: MiB anonymous, MiB of files.
+MEASURED = [
+    (SMOLLM2, 4, 1024, 512, "f16", 146.9, 114.8),
+    (SMOLLM2, 4, 4096, 512, "f16", 417.5, 114.8),
+    (SMOLLM2, 1, 1024, 512, "f16", 78.0, 114.6),
+    (SMOLLM2, 16, 1024, 512, "f16", 420.9, 114.8),
+    (SMOLLM2, 4, 4096, 512, "q8_0", 249.2, 114.8),
+    (SMOLLM2, 4, 4096, 128, "f16", 406.9, 114.8),
+    (SMOLLM2, 1, 8192, 512, "f16", 236.1, 114.7),
+    (QWEN_HALF, 4, 1024, 512, "f16", 185.9, 486.1),
+    (QWEN_HALF, 4, 4096, 512, "f16", 331.4, 486.1),
+    (QWEN_HALF, 1, 1024, 512, "f16", 147.3, 486.0),
+    (QWEN_HALF, 16, 1024, 512, "f16", 338.7, 485.9),
+    (QWEN_HALF, 4, 4096, 512, "q8_0", 241.1, 481.4),
+    (QWEN_HALF, 4, 4096, 128, "f16", 302.2, 481.6),
+    (QWEN_BIG, 4, 1024, 512, "f16", 848.7, 1082.8),
+    (QWEN_BIG, 4, 4096, 512, "f16", 1186.8, 1082.9),
+    (QWEN_BIG, 2, 2048, 512, "q8_0", 793.0, 1082.9),
+]
+
+
+@pytest.mark.parametrize(("shape", "slots", "context", "batch", "kv", "anon", "file"), MEASURED)
+def test_it_is_never_below_what_was_measured_and_little_above(  # noqa: PLR0913, PLR0917
+    shape: ModelShape, slots: int, context: int, batch: int, kv: KvType, anon: float, file: float
+) -> None:
+    plan = replace(PLAN, slots=slots, context=context, batch=batch, kv_type=kv)
+    predicted = predict(shape, plan)
+    assert anon <= predicted.anon / MIB <= anon + 20
+    assert file <= predicted.file / MIB <= file * 1.02
+    assert predicted.gpu == ()
+    assert predicted.ram / MIB <= 1.08 * (anon + file)
+
+
+def test_an_echo_worker_is_a_process_and_what_it_was_told_to_hold() -> None:
+    plan = replace(PLAN, echo=EchoBehaviour(anon=mib(70)))
+    assert predict(QWEN_BIG, plan) == Footprint(anon=mib(100))
+
+
+def test_with_all_layers_on_a_gpu_ram_keeps_the_embeddings_alone() -> None:
+    plan = replace(PLAN, gpu_layers=33)
+    on_cpu, on_gpu = predict(MISTRAL_7B, PLAN), predict(MISTRAL_7B, plan)
+    assert on_gpu.file < on_cpu.file / 10
+    assert on_gpu.anon < 0.5 * GIB  # neither repacked weights nor KV
+    weights_and_kv = 32 * MISTRAL_7B.block_bytes + 2 * GIB
+    assert weights_and_kv < on_gpu.gpu[0] < weights_and_kv + 0.8 * GIB
+
+
+def test_layers_beyond_the_models_own_change_nothing() -> None:
+    assert predict(LLAMA_8B, replace(PLAN, gpu_layers=33)) == predict(
+        LLAMA_8B, replace(PLAN, gpu_layers=99)
+    )
+
+
+def test_the_first_layer_to_leave_the_cpu_is_the_output() -> None:
+    one, two = (predict(LLAMA_8B, replace(PLAN, gpu_layers=n)) for n in (1, 2))
+    kv_block = LLAMA_8B.kv_bytes_per_token * 4096 * 4 // 32
+    assert two.gpu[0] - one.gpu[0] == LLAMA_8B.block_bytes + kv_block
+    assert one.file - two.file == LLAMA_8B.block_bytes
+
+
+def test_the_main_gpu_gets_what_is_not_split() -> None:
+    predicted = predict(LLAMA_8B, replace(PLAN, gpu_layers=33, main_gpu=1))
+    assert predicted.gpu[0] == 0
+    assert predicted.gpu[1] > 4 * GIB
+
+
+def test_split_layers_follow_the_shares_and_the_output_is_last() -> None:
+    shape = replace(LLAMA_8B, n_layers=9, n_vocab=0, kv_bytes_per_token=Bytes(0))
+    plan = replace(PLAN, gpu_layers=10, tensor_split=(0.3, 0.7))
+    first, second = predict(shape, plan).gpu
+    # ten layers: three and seven, of which the last is the output
+    assert second - first == 3 * shape.block_bytes + shape.other_bytes
+
+
+def test_a_gpu_without_a_share_holds_nothing() -> None:
+    predicted = predict(LLAMA_8B, replace(PLAN, gpu_layers=33, tensor_split=(0.5, 0.0, 0.5)))
+    assert predicted.gpu[1] == 0
+    assert min(predicted.gpu[0], predicted.gpu[2]) > 2 * GIB
+
+
+@given(
+    gpu_layers=st.integers(0, 33),
+    shares=st.lists(st.integers(0, 5), min_size=1, max_size=3).filter(any),
+)
+def test_weights_and_kv_are_somewhere_once_wherever_layers_lie(
+    gpu_layers: int, shares: list[int]
+) -> None:
+    shape = replace(
+        LLAMA_8B,
+        file_bytes=Bytes(32 * LLAMA_8B.block_bytes),
+        other_bytes=Bytes(0),
+        repack_bytes=Bytes(0),
+    )
+    plan = replace(PLAN, gpu_layers=gpu_layers, tensor_split=tuple(map(float, shares)))
+    on_cpu, split = predict(shape, PLAN), predict(shape, plan)
+    twice = split.ram + sum(split.gpu) - on_cpu.ram
+    working = sum(1 for held in split.gpu if held)
+    # Activations are on every device that works, and each GPU's driver has a state of its own.
+    assert 0 <= twice <= (working and working + 1) * GIB
+
+
+def test_bytes_of_a_unified_gpu_are_anonymous_ram() -> None:
+    footprint = Footprint(file=mib(10), anon=mib(20), gpu=(mib(300),))
+    assert book(footprint, [ORIN_GPU]) == Footprint(mib(10), mib(320), (Bytes(0),))
+
+
+def test_each_gpu_of_the_machine_has_its_entry_and_no_other() -> None:
+    machine = [gpu(0, 8 * GIB), gpu(1, 8 * GIB)]
+    assert book(Footprint(gpu=(mib(5),)), machine).gpu == (mib(5), 0)
+    assert book(Footprint(gpu=(mib(5), mib(6), mib(7))), machine).gpu == (mib(5), mib(6))
+    none: list[Gpu] = []
+    assert book(Footprint(anon=mib(1), gpu=(mib(5),)), none) == Footprint(anon=mib(1))
+
+
+@given(
+    file=st.integers(0, GIB),
+    anon=st.integers(0, GIB),
+    held=st.lists(st.integers(0, GIB), max_size=3),
+    unified=st.lists(st.booleans(), min_size=3, max_size=3),
+)
+def test_booking_loses_nothing_and_booking_twice_is_booking_once(
+    file: int, anon: int, held: list[int], unified: list[bool]
+) -> None:
+    footprint = Footprint(Bytes(file), Bytes(anon), tuple(map(Bytes, held)))
+    machine = [ORIN_GPU if shared else gpu(i, GIB) for i, shared in enumerate(unified)]
+    booked = book(footprint, machine)
+    assert booked.ram + sum(booked.gpu) == footprint.ram + sum(footprint.gpu)
+    assert book(booked, machine) == booked
