@@ -64,7 +64,8 @@ def run(folders: Folders, settings: Settings, ready_fd: int | None) -> None:
         AlreadyRunning: Another daemon holds the runtime folder.
         InvalidConfig: The profile does not exist, or a folder or file cannot be used.
     """
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     folders.create()
     lock = DaemonLock(folders.lock)
     listening = _bind(folders.http_socket)
@@ -163,7 +164,7 @@ class Daemon:
     async def serve(self, listening: socket.socket, ready_fd: int | None) -> None:
         """Take requests until told to stop, let answers finish, end the workers."""
         background = asyncio.create_task(self._telemetry.run(), name="telemetry")
-        server = HttpServer(build_app(self._house), lambda: _tell_ready(ready_fd))
+        server = HttpServer(build_app(self._house), lambda: self._tell_ready(ready_fd))
         gc.freeze()  # what is built by now lives as long as the process
         try:
             await server.serve([listening])
@@ -200,6 +201,18 @@ class Daemon:
             "models": [self._model_status(model) for model in models],
             "unavailable": [{"id": name, "reason": why} for name, why in self._catalog.unavailable],
         }
+
+    def _tell_ready(self, ready_fd: int | None) -> None:
+        _log.info(
+            "edgeroute %s: %d models, profile %s, listening on %s",
+            __version__,
+            len(self._catalog.cards),
+            self._settings.profile,
+            self._folders.http_socket,
+        )
+        if ready_fd is not None:
+            os.write(ready_fd, b"1")
+            os.close(ready_fd)
 
     def _model_status(self, status: ModelStatus) -> dict[str, Any]:
         facts = asdict(status)
@@ -255,9 +268,3 @@ class Daemon:
             rates = self._roster.rates(card.id)
             if rates.measured:
                 self._journal.write_rates(card.sha256, rates)
-
-
-def _tell_ready(ready_fd: int | None) -> None:
-    if ready_fd is not None:
-        os.write(ready_fd, b"1")
-        os.close(ready_fd)

@@ -6,6 +6,7 @@ state, changes it and applies its instructions without an await in between: henc
 
 import asyncio
 import itertools
+import logging
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
@@ -20,7 +21,7 @@ from edgeroute.domain.errors import (
     WorkerDied,
 )
 from edgeroute.domain.load import Budget, Footprint, LoadPlan
-from edgeroute.domain.units import LeaseId, ModelId
+from edgeroute.domain.units import LeaseId, ModelId, format_bytes
 from edgeroute.ports import Backend, Runner
 from edgeroute.residency.messages import (
     BudgetChanged,
@@ -50,6 +51,8 @@ _ERRORS: dict[DenyCode, type[EdgeRouteError]] = {
     "load_failed": LoadFailed,
     "worker_died": WorkerDied,
 }
+
+_log = logging.getLogger(__name__)
 
 _GRACE_S = 5.0
 """Seconds that a worker has to go by itself; one that decodes notices the end of file within one
@@ -247,6 +250,7 @@ class Pool:
                 plan, lambda share: self.progress.__setitem__(model, share)
             )
         except EdgeRouteError as error:
+            _log.warning("%s", error.message)
             self._tell(LoadFailedEvent(model, error.code, error.message))
             return None
         finally:
@@ -256,6 +260,8 @@ class Pool:
         # process asks for its next lease.
         runner.exited.add_done_callback(lambda _ended: self._note_exit(model, runner))
         self._on_loaded(plan, runner)
+        size = format_bytes(runner.footprint.ram)
+        _log.info("%s: loaded in %.1f s, holds %s", model, runner.load_s, size)
         self._tell(Loaded(model, runner.footprint, runner.load_s))
         self.refresh_budget()  # the last one was read while this model was being loaded
         return runner
@@ -263,6 +269,9 @@ class Pool:
     def _note_exit(self, model: ModelId, runner: Runner) -> None:
         if self._runners.get(model) is runner:
             del self._runners[model]
+            asked = model not in self._tasks
+            how = _log.info if asked else _log.warning
+            how("%s: the worker %s", model, runner.exited.result())
             self._tell(Exited(model))
 
     async def _reclaim_gpu(
