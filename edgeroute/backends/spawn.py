@@ -71,6 +71,24 @@ class SpawnBackend:
 
     async def start(self, plan: LoadPlan, progress: Callable[[float], None]) -> "Worker":
         """Load a model in a new process (see `ports.Backend`)."""
+        try:
+            worker, ours = await self._spawn(plan, progress)
+        except OSError as error:  # no memory, no process or no file descriptor left
+            raise LoadFailed(f"{plan.model}: no process could be made: {error}") from error
+        try:
+            await asyncio.get_running_loop().create_unix_connection(lambda: worker.link, sock=ours)
+            ready = await worker.load()
+            measured = await asyncio.to_thread(self._footprint, worker.pid)
+        except BaseException:
+            await asyncio.shield(worker.stop(0.0))
+            raise
+        worker.adopt(ready, measured or Footprint())
+        return worker
+
+    async def _spawn(
+        self, plan: LoadPlan, progress: Callable[[float], None]
+    ) -> tuple["Worker", socket.socket]:
+        """A process and our end of the socketpair between us."""
         ours, theirs = socket.socketpair()
         try:
             process = await asyncio.create_subprocess_exec(
@@ -82,23 +100,12 @@ class SpawnBackend:
                 env=_environment(os.environ.items()),
                 start_new_session=True,  # Ctrl-C in a terminal drains the daemon, not its workers
             )
-        except BaseException as error:
+        except BaseException:
             ours.close()
-            if isinstance(error, OSError):
-                raise LoadFailed(f"{plan.model}: no process could be made: {error}") from error
             raise
         finally:
             theirs.close()
-        worker = Worker(plan, process, progress)
-        try:
-            await asyncio.get_running_loop().create_unix_connection(lambda: worker.link, sock=ours)
-            ready = await worker.load()
-        except BaseException:
-            await asyncio.shield(worker.stop(0.0))
-            raise
-        measured = await asyncio.to_thread(self._footprint, process.pid)
-        worker.adopt(ready, measured or Footprint())
-        return worker
+        return Worker(plan, process, progress), ours
 
 
 def _environment(inherited: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -252,6 +259,7 @@ class Worker:
         code = await self._process.wait()
         ending = _ending(code, said.decode(errors="replace"))
         self.exited.set_result(ending)
+        self._end_streams()  # of requests that came after the link was lost
         self._settle(LoadFailed(f"{self._plan.model}: the worker {ending} while loading"))
         self.link.close()
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from edgeroute.domain.decision import Decision
-from edgeroute.domain.errors import DeadlineExceeded, EdgeRouteError, WorkerDied
+from edgeroute.domain.errors import DeadlineExceeded, EdgeRouteError, Overloaded, WorkerDied
 from edgeroute.domain.outcome import Attempt, Outcome
 from edgeroute.domain.request import Chunk, Request, Usage
 from edgeroute.domain.units import ModelId
@@ -138,6 +138,15 @@ class Execution:
                     async with aclosing(runner.generate(self._request)) as answer:
                         async for chunk in answer:
                             yield chunk
+        except Overloaded as failure:
+            error = failure.code
+            if failure.retry_after_s is None:
+                failure.retry_after_s = self._roster.queue_s(target)
+            raise
+        except WorkerDied as failure:
+            error = failure.code
+            self._pool.refuse_if_closing()  # it was ended for the daemon's sake
+            raise
         except EdgeRouteError as failure:
             error = failure.code
             raise

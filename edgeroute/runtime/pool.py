@@ -7,9 +7,10 @@ state, changes it and applies its instructions without an await in between: henc
 import asyncio
 import itertools
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from edgeroute.domain.errors import (
     EdgeRouteError,
@@ -107,12 +108,12 @@ class Pool:
         self._on_loaded = on_loaded
         self._runners: dict[ModelId, Runner] = {}
         self._waiting: dict[LeaseId, asyncio.Future[Runner]] = {}
-        self._tasks: dict[ModelId, asyncio.Task[None]] = {}
-        self._ending: set[asyncio.Task[None]] = set()
-        self._reclaims: set[asyncio.Task[None]] = set()
+        self._lives: dict[ModelId, _Life] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._wake: asyncio.TimerHandle | None = None
         self._ids = itertools.count(1)
-        self._closing = False
+        self._draining = False
+        self._ended = False
 
     @asynccontextmanager
     async def lease(self, model: ModelId) -> AsyncGenerator[Runner, None]:
@@ -123,8 +124,7 @@ class Pool:
                 the message says why and `retry_after_s` when it may be granted.
             ShuttingDown: The daemon is draining.
         """
-        if self._closing:
-            raise ShuttingDown("the daemon is stopping")
+        self.refuse_if_closing()
         runner = self._runners.get(model)
         if runner is not None and runner.exited.done():
             self._note_exit(model, runner)  # its callback has not had its turn yet
@@ -162,31 +162,44 @@ class Pool:
         """Grows whenever a snapshot would differ in more than leases and times."""
         return self._state.version
 
-    async def close(self) -> None:
-        """Deny who waits and end every worker; returns when their processes are gone."""
-        self._closing = True
-        if self._wake is not None:
-            self._wake.cancel()
+    def refuse_if_closing(self) -> None:
+        """Raise `ShuttingDown` once the daemon drains."""
+        if self._draining:
+            raise ShuttingDown("the daemon is stopping")
+
+    def drain(self, ending_in_s: float) -> None:
+        """Grant nothing more, and end the answers that still run after `ending_in_s`."""
+        self._draining = True
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(ShuttingDown("the daemon is stopping"))
-        for model in list(self._tasks):
-            self._stop(model)
-        await asyncio.gather(*self._ending, return_exceptions=True)
-        for reclaim in self._reclaims:
-            reclaim.cancel()
+        asyncio.get_running_loop().call_later(ending_in_s, self._end_all)
+
+    async def close(self) -> None:
+        """End every worker; returns when their processes are gone."""
+        self.drain(0.0)
+        self._end_all()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _end_all(self) -> None:
+        self._ended = True
+        if self._wake is not None:
+            self._wake.cancel()
+        for life in self._lives.values():
+            self._end(life)
 
     def _tell(self, event: Event) -> None:
         for instruction in self._state.handle(event, self._clock()):
-            self._apply(instruction)
+            if not self._ended:  # then everything ends, whatever the state would have next
+                self._apply(instruction)
 
     def _apply(self, instruction: Instruction) -> None:
         match instruction:
             case Start(plan=plan):
-                task = asyncio.create_task(self._run(plan), name=f"run {plan.model}")
-                self._tasks[plan.model] = task
+                self._begin(plan)
             case Stop(model=model):
-                self._stop(model)
+                self._end(self._lives[model])
             case Grant(lease=lease, model=model):
                 self._answer(lease, self._runners[model])
             case Deny():
@@ -210,37 +223,52 @@ class Pool:
         else:
             waiting.set_result(answer)
 
-    def _stop(self, model: ModelId) -> None:
-        """Cancel the task of a model, once: a second time would cut its ending short."""
-        task = self._tasks.pop(model, None)
-        if task is not None:
-            _keep(task, self._ending)
-            task.cancel()
+    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run it and hold it until it is done, since the loop itself does not."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
-    async def _run(self, plan: LoadPlan) -> None:
+    def _begin(self, plan: LoadPlan) -> None:
+        life = _Life(plan.model, self._machine.gpu_free())
+        life.task = self._keep(self._run(life, plan))
+        # A callback, since a task that is cancelled before its first step runs nothing of its own.
+        life.task.add_done_callback(lambda task: self._over(life, task))
+        self._lives[plan.model] = life
+
+    def _end(self, life: "_Life") -> None:
+        """Cancel the task, once: a second time would cut its ending short."""
+        if not life.ending:
+            life.ending = True
+            life.task.cancel()
+
+    async def _run(self, life: "_Life", plan: LoadPlan) -> None:
         """One worker from start to end; cancelling it is how it is stopped."""
-        model = plan.model
-        free_before = self._machine.gpu_free()
-        runner: Runner | None = None
+        runner = await self._load(plan)
+        if runner is None:
+            return
+        life.runner = runner
         try:
-            runner = await self._load(plan)
-            if runner is not None:
-                await asyncio.shield(runner.exited)
+            self._welcome(plan, runner)
+            await asyncio.shield(runner.exited)
         finally:
-            if runner is None:
-                self._tell(Exited(model))
-            else:
-                await runner.stop(_GRACE_S)
-                self._note_exit(model, runner)
-            if self._tasks.get(model) is asyncio.current_task():
-                del self._tasks[model]
-            if runner is not None and any(runner.footprint.gpu):
-                held = runner.footprint.gpu
-                _keep(
-                    asyncio.create_task(self._reclaim_gpu(model, free_before, held)), self._reclaims
-                )
-            else:  # RAM is back once the process has been waited for
-                self._tell(Reclaimed(model))
+            await runner.stop(_GRACE_S)
+
+    def _over(self, life: "_Life", task: asyncio.Task[None]) -> None:
+        """The task of a worker is done: its process is gone, if there ever was one."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("%s: the daemon's own fault", life.model, exc_info=error)
+        if self._lives.get(life.model) is life:
+            del self._lives[life.model]
+        if life.runner is None:
+            self._tell(Exited(life.model))
+        else:
+            self._note_exit(life.model, life.runner)
+        if life.runner is not None and any(life.runner.footprint.gpu):
+            self._keep(self._reclaim_gpu(life, life.runner.footprint.gpu))
+        else:  # RAM is back once the process has been waited for
+            self._tell(Reclaimed(life.model))
 
     async def _load(self, plan: LoadPlan) -> Runner | None:
         model = plan.model
@@ -255,6 +283,10 @@ class Pool:
             return None
         finally:
             del self.progress[model]
+        return runner
+
+    def _welcome(self, plan: LoadPlan, runner: Runner) -> None:
+        model = plan.model
         self._runners[model] = runner
         # A callback, not this task: it must be known before a request that failed with the
         # process asks for its next lease.
@@ -264,32 +296,42 @@ class Pool:
         _log.info("%s: loaded in %.1f s, holds %s", model, runner.load_s, size)
         self._tell(Loaded(model, runner.footprint, runner.load_s))
         self.refresh_budget()  # the last one was read while this model was being loaded
-        return runner
 
     def _note_exit(self, model: ModelId, runner: Runner) -> None:
         if self._runners.get(model) is runner:
             del self._runners[model]
-            asked = model not in self._tasks
-            how = _log.info if asked else _log.warning
+            life = self._lives.get(model)
+            how = _log.warning if life is not None and not life.ending else _log.info
             how("%s: the worker %s", model, runner.exited.result())
             self._tell(Exited(model))
 
-    async def _reclaim_gpu(
-        self, model: ModelId, free_before: Sequence[int | None], held: Sequence[int]
-    ) -> None:
+    async def _reclaim_gpu(self, life: "_Life", held: Sequence[int]) -> None:
         """Wait until freed GPU memory is seen to be free; it reappears late, or never."""
         for _ in range(_RECLAIM_READINGS):
-            back = zip(self._machine.gpu_free(), free_before, held, strict=False)
+            if self._ended:
+                return
+            back = zip(self._machine.gpu_free(), life.gpu_free_before, held, strict=False)
             if all(
                 now is None or was is None or now >= was - size * _RECLAIM_SLACK
                 for now, was, size in back
             ):
-                self._tell(Reclaimed(model))
+                self._tell(Reclaimed(life.model))
                 return
             await asyncio.sleep(_RECLAIM_EVERY_S)
 
 
-def _keep(task: asyncio.Task[None], kept: set[asyncio.Task[None]]) -> None:
-    """Hold a task until it is done, since the loop itself does not."""
-    kept.add(task)
-    task.add_done_callback(kept.discard)
+@dataclass(slots=True, eq=False)
+class _Life:
+    """One worker from its start to its end.
+
+    Attributes:
+        gpu_free_before: Free bytes of each GPU when it was started.
+        runner: Set once it is loaded.
+        ending: It was asked to end.
+    """
+
+    model: ModelId
+    gpu_free_before: Sequence[int | None]
+    runner: Runner | None = None
+    ending: bool = False
+    task: "asyncio.Task[None]" = field(init=False)

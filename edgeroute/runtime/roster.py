@@ -58,6 +58,10 @@ class LiveRoster:
         """Rates of a model as routing sees them."""
         return self._rates[model]
 
+    def queue_s(self, model: ModelId) -> float:
+        """Seconds until a slot of a busy model should be free."""
+        return self._queued_tokens(model) / self._rates[model].decode_tok_s
+
     def current(self) -> Roster:
         """The roster as it stands."""
         key = (self._pool.version, self._changes)

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import threading
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from edgeroute.backends.spawn import SpawnBackend
+from edgeroute.backends.spawn import SpawnBackend, Worker
 from edgeroute.domain.errors import ContextExceeded, LoadFailed, WorkerDied
-from edgeroute.domain.load import EchoBehaviour, LoadPlan
+from edgeroute.domain.load import EchoBehaviour, Footprint, LoadPlan
 from edgeroute.domain.request import Message, Request, Sampling
 from edgeroute.domain.units import ModelId, RequestId
 from edgeroute.ports import Backend, Runner
@@ -161,6 +162,37 @@ async def test_a_cancelled_start_leaves_no_process() -> None:
         await starting
     _, alive = psutil.wait_procs(spawned, timeout=5)
     assert not alive
+
+
+async def test_a_request_between_the_end_of_the_link_and_of_the_process_is_answered() -> None:
+    runner = await spawning().start(ECHO, lambda _share: None)
+    assert isinstance(runner, Worker)
+    runner.link.close()
+    async with asyncio.timeout(10):
+        while not runner.exited.done():
+            with pytest.raises(WorkerDied):
+                await text_of(runner, asking("one two"))
+            await asyncio.sleep(0)
+
+
+async def test_a_start_cancelled_while_it_is_measured_leaves_no_process() -> None:
+    measuring, measured = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+    pids = []
+
+    def slow_footprint(pid: int) -> Footprint | None:
+        pids.append(pid)
+        loop.call_soon_threadsafe(measuring.set)
+        measured.wait(10)
+        return None
+
+    starting = asyncio.ensure_future(SpawnBackend(slow_footprint).start(ECHO, lambda _s: None))
+    await measuring.wait()
+    starting.cancel()
+    measured.set()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert not psutil.pid_exists(pids[0])
 
 
 async def test_a_worker_inherits_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,12 @@ import pytest
 from edgeroute.domain.errors import (
     ContextExceeded,
     DeadlineExceeded,
+    EdgeRouteError,
     InvalidRequest,
     LoadFailed,
     NoTarget,
     NotFound,
+    Overloaded,
     ShuttingDown,
     UnknownModel,
     WorkerDied,
@@ -18,6 +20,8 @@ from edgeroute.domain.errors import (
 from edgeroute.domain.load import EchoBehaviour
 from edgeroute.domain.request import Limits
 from edgeroute.domain.units import MIB, Bytes, ModelId, RequestId
+from edgeroute.residency.placement import PlanOptions
+from edgeroute.residency.pool import ModelSpec
 from tests.runtime.conftest import Line, asking, build_line, card, text_of
 
 pytestmark = pytest.mark.looptime
@@ -187,6 +191,59 @@ async def test_closing_ends_workers_and_denies_who_waits() -> None:
     with pytest.raises(ShuttingDown):
         async with line.pool.lease(ModelId("slow")):
             raise AssertionError("a lease was granted")
+
+
+async def test_a_start_that_is_taken_back_at_once_leaves_nothing_behind() -> None:
+    line = build_line(card("a", EchoBehaviour(), 0.9))
+    asking_now = asyncio.ensure_future(line.ask("hello", model="a"))
+    await asyncio.sleep(0)  # the lease is asked for, the worker's task has not begun
+    specs = [ModelSpec(card("a", EchoBehaviour(), 0.9), PlanOptions(threads=1), load_s=1.0)]
+    line.pool.replace_models([])
+    line.pool.replace_models(specs)
+    with pytest.raises(EdgeRouteError):
+        await asking_now
+    assert await line.ask("again", model="a") == "again"
+    await line.pool.close()
+
+
+async def test_a_queue_behind_a_warm_model_is_bounded_and_says_when_to_come_again() -> None:
+    line = build_line(card("slow", EchoBehaviour(tok_s=1.0), 0.9), slots=1)
+    await line.ask("hello")
+    asked = [asyncio.ensure_future(line.ask("hello")) for _ in range(70)]
+    ended = await asyncio.gather(*asked, return_exceptions=True)
+    refused = [error for error in ended if isinstance(error, Overloaded)]
+    assert len(refused) == 70 - 65
+    assert all(error.retry_after_s and error.retry_after_s > 0 for error in refused)
+    assert ended.count("hello") == 65
+    await line.pool.close()
+
+
+async def test_draining_ends_what_waits_at_once_and_what_runs_later() -> None:
+    line = build_line(card("slow", EchoBehaviour(tok_s=1.0), 0.9))
+    await line.ask("hello")
+    short = asyncio.ensure_future(line.ask("one two three"))
+    long = asyncio.ensure_future(line.ask("word " * 30))
+    await asyncio.sleep(1)
+    line.pool.drain(10.0)
+    with pytest.raises(ShuttingDown):
+        await line.ask("hello")
+    assert await short == "one two three"
+    with pytest.raises(ShuttingDown):
+        await long
+    await line.pool.close()
+
+
+async def test_closing_while_others_wait_for_room_starts_nobody() -> None:
+    big = EchoBehaviour(tok_s=1.0, anon=Bytes(500 * MIB))
+    line = build_line(card("a", big, 0.9), card("b", big, 0.8), ram=800 * MIB)
+    first = asyncio.ensure_future(line.ask("one two three four five six", model="a"))
+    await asyncio.sleep(1)
+    second = asyncio.ensure_future(line.ask("hello", model="b"))
+    await asyncio.sleep(1)
+    await line.pool.close()
+    ended = await asyncio.gather(first, second, return_exceptions=True)
+    assert [type(error) for error in ended] == [ShuttingDown, ShuttingDown]
+    assert [runner.plan.model for runner in line.backend.started] == ["a"]
 
 
 async def test_rates_move_towards_what_was_measured(two: Line) -> None:
