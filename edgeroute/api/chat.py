@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from edgeroute.api.account import account
 from edgeroute.api.house import House, house_of
-from edgeroute.api.reply import EVENTS, JSON, Produced, Reply, read_body
+from edgeroute.api.reply import EVENTS, JSON, Produced, Reply, header_safe, read_body
 from edgeroute.domain.errors import EdgeRouteError
 from edgeroute.domain.request import AUTO, Chunk, Usage
 from edgeroute.runtime.dispatch import Answer
@@ -88,9 +88,8 @@ class Completion(Produced):
             "x-edgeroute-target": answer.target,
             "x-edgeroute-zone": zone.word,
             "x-edgeroute-task": answer.view.features.task.value,
-            "x-edgeroute-reason": answer.decision.reason.encode("ascii", "replace").decode(),
+            "x-edgeroute-reason": header_safe(answer.decision.reason),
         }
         if self._call.request.ignored:
-            ignored = ",".join(self._call.request.ignored)
-            headers["x-edgeroute-ignored"] = ignored.encode("ascii", "replace").decode()
+            headers["x-edgeroute-ignored"] = header_safe(",".join(self._call.request.ignored))
         return headers

@@ -5,8 +5,10 @@ loading, frees its slot at once.
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 
+from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.types import Receive, Scope, Send
 
@@ -18,6 +20,8 @@ EVENTS = "text/event-stream"
 
 MAX_BODY = 8 << 20
 """Bytes of a request body."""
+_MAX_HEADER_VALUE = 1000
+_UNSAFE = re.compile(r"[^\x20-\x7e]")
 _BODY_S = 30.0
 """Seconds that a body may take to arrive."""
 
@@ -46,7 +50,10 @@ class Reply:
 
     async def write(self, data: bytes, *, more: bool = True) -> None:
         """Send a piece of the body; `more=False` ends it."""
-        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+        try:
+            await self._send({"type": "http.response.body", "body": data, "more_body": more})
+        except (RuntimeError, OSError) as error:  # the transport closed while we were writing
+            raise _ClientGone from error
 
     async def whole(
         self, body: bytes, *, status: int = 200, kind: str = JSON, headers: Headers | None = None
@@ -72,6 +79,15 @@ def error_headers(error: EdgeRouteError) -> dict[str, str]:
     return {"retry-after": str(max(1, round(error.retry_after_s)))}
 
 
+def header_safe(text: str) -> str:
+    """What a header may hold of a text: printable ASCII, and not much of it."""
+    return _UNSAFE.sub("?", text)[:_MAX_HEADER_VALUE]
+
+
+class _ClientGone(Exception):
+    """Nobody is there to answer."""
+
+
 class Produced:
     """An ASGI response made by a producer that is cancelled when its client goes away.
 
@@ -94,7 +110,7 @@ class Produced:
             watching.cancel()
             producing.cancel()  # does nothing where it is done
             await asyncio.gather(watching, producing, return_exceptions=True)
-        if not producing.cancelled():
+        if not producing.cancelled() and not isinstance(producing.exception(), _ClientGone):
             producing.result()
 
     async def _produce(self, reply: Reply) -> None:
@@ -125,6 +141,8 @@ async def read_body(request: HttpRequest) -> bytes:
                     raise BodyTooLarge(
                         f"the body is over {MAX_BODY} bytes", hint="send a shorter conversation"
                     )
+    except ClientDisconnect:
+        raise InvalidRequest("the client hung up before the end of its request") from None
     except TimeoutError:
         raise InvalidRequest(f"the body did not arrive within {_BODY_S:.0f} s") from None
     return bytes(body)

@@ -15,10 +15,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
+    from uvicorn._types import ASGI3Application
 
 _MAX_HEADER = 32 << 10
 """Bytes of request line and headers."""
@@ -26,7 +27,11 @@ _HEADER_S = 10.0
 """Seconds from connecting, or from the last answer, to the end of the next header."""
 _KEEP_ALIVE_S = 60
 _DRAIN_S = 20
-"""Seconds that running answers have to finish once the daemon is told to stop."""
+"""Seconds until uvicorn cancels what still runs once the daemon is told to stop."""
+_ENDING_S = 5
+"""How long before that answers are ended properly: with an error of their own."""
+_STALL_S = 60.0
+"""Seconds for which a client may read nothing of its answer before it counts as gone."""
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -35,17 +40,42 @@ class LimitedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn narrows it the same way
         """Accept the connection, or close it where another user made it."""
         super().connection_made(transport)
-        self._header_bytes = 0
+        self._header_bytes = self._open_bytes = 0
         self._slow: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
+        self._running: RequestResponseCycle | None = None
         if not _same_user(transport.get_extra_info("socket")):
             transport.abort()
             return
         self._slow = self.loop.call_later(_HEADER_S, self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timer."""
+        """Forget the timers, and tell the answer that runs; uvicorn tells the newest alone."""
         self._unset_slow()
+        self._unset_stalled()
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; a single header that never ends is cut off as well."""
+        if self._slow is not None:
+            self._open_bytes += len(data)
+        super().data_received(data)
+        if self._slow is not None and self._open_bytes > _MAX_HEADER:
+            self._unset_slow()
+            self._refuse(b"431 Request Header Fields Too Large")
+
+    def pause_writing(self) -> None:
+        """The client reads slower than we write, or not at all."""
+        super().pause_writing()
+        self._stalled = self.loop.call_later(_STALL_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        self._unset_stalled()
+        super().resume_writing()
 
     def on_url(self, url: bytes) -> None:
         """Count the request line."""
@@ -60,7 +90,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The header came in time."""
         self._unset_slow()
-        self._header_bytes = 0
+        self._header_bytes = self._open_bytes = 0
         super().on_headers_complete()
 
     def on_message_begin(self) -> None:
@@ -68,6 +98,10 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._slow is None:
             self._slow = self.loop.call_later(_HEADER_S, self._too_slow)
         super().on_message_begin()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: "ASGI3Application") -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _count(self, size: int) -> None:
         self._header_bytes += size
@@ -83,7 +117,10 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _too_slow(self) -> None:
         self._slow = None
-        if not self.transport.is_closing():
+        if self._running is not None and not self._running.response_complete:
+            # A next request was begun behind an answer that still runs: that one goes first.
+            self._slow = self.loop.call_later(_HEADER_S, self._too_slow)
+        elif not self.transport.is_closing():
             self._refuse(b"408 Request Timeout")
 
     def _refuse(self, status: bytes) -> None:
@@ -96,6 +133,11 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._slow is not None:
             self._slow.cancel()
             self._slow = None
+
+    def _unset_stalled(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
 
 def _same_user(connection: Any) -> bool:
@@ -114,9 +156,12 @@ class HttpServer(uvicorn.Server):
     Args:
         app: The application.
         ready: Called once requests are taken.
+        drain: Called when no more are; gets the seconds that running answers have.
     """
 
-    def __init__(self, app: "ASGIApp", ready: Callable[[], None]) -> None:
+    def __init__(
+        self, app: "ASGIApp", ready: Callable[[], None], drain: Callable[[float], None]
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -131,11 +176,17 @@ class HttpServer(uvicorn.Server):
             )
         )
         self._ready = ready
+        self._drain = drain
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then say so."""
         await super().startup(sockets)
         self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more requests, let answers finish; those that do not end with an error."""
+        self._drain(_DRAIN_S - _ENDING_S)
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -83,7 +83,7 @@ class PoolState:
         A lease is asked for:
         1. It is known: nothing, it was asked twice.
         2. The model is not known: deny.
-        3. The model is warm and takes leases: grant.
+        3. The model is warm and takes leases: grant, up to a bound.
         4. It failed a moment ago: deny, with the reason that everybody gets.
         5. Too many wait for it: deny, with the time after which fewer should.
         6. Else the lease waits.
@@ -169,7 +169,11 @@ class PoolState:
         self._holders[lease] = resident
         failure = resident.failure
         if self._takes_leases(resident):  # 3
-            self._grant(resident, [lease], now)
+            if len(resident.leases) >= self._most_leases(resident):
+                message = f"{len(resident.leases)} requests run on {model}; no more may"
+                self._deny([lease], "queue_full", message)
+            else:
+                self._grant(resident, [lease], now)
         elif failure is not None and failure.denies and resident.backs_off(now):  # 4
             self._deny([lease], failure.code, failure.message, failure.retry_at - now)
         elif len(resident.waiters) >= self._settings.queue_limit:  # 5
@@ -198,6 +202,10 @@ class PoolState:
             and not resident.retiring
             and resident.id not in self._claimed
         )
+
+    def _most_leases(self, resident: Resident) -> int:
+        """Those that are answered at once, and a queue behind them in the worker."""
+        return self._models.plans[resident.id].slots + self._settings.queue_limit
 
     def _grant(self, resident: Resident, leases: Iterable[LeaseId], now: float) -> None:
         for lease in leases:

@@ -8,8 +8,8 @@ class Settings:
     """When the pool waits, refuses and tries again; seconds and counts.
 
     Attributes:
-        queue_limit: Waiters per model. At a few tokens per second and slot, those beyond would
-            wait for minutes: they are better told so at once.
+        queue_limit: Waiters per model, in front of it or in its worker. At a few tokens per second
+            and slot, those beyond would wait for minutes: they are better told so at once.
         min_residency_s: A model that has just become warm is not evicted, so that two that do not
             fit together are not swapped for every request. Short beside a load.
         max_wait_s: How long a model waits for leases of others to end while those behind it in

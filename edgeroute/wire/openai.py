@@ -67,7 +67,7 @@ class _EdgeRoute(msgspec.Struct, forbid_unknown_fields=True):
 class _Body(msgspec.Struct):
     messages: Annotated[list[_Message], Meta(min_length=1, max_length=MAX_MESSAGES)]
     model: Annotated[str, Meta(min_length=1, max_length=256)] = AUTO
-    stream: bool = False
+    stream: bool | None = None
     stream_options: _StreamOptions | None = None
     temperature: _Temperature | None = None
     top_p: _Share | None = None
@@ -80,7 +80,7 @@ class _Body(msgspec.Struct):
     max_tokens: _Count | None = None
     max_completion_tokens: _Count | None = None
     stop: _Stop | Annotated[list[_Stop], Meta(max_length=16)] | None = None
-    n: int | None = None
+    n: _Count | None = None
     logprobs: bool | None = None
     tools: list[msgspec.Raw] | None = None
     response_format: _ResponseFormat | None = None
@@ -124,7 +124,7 @@ def decode_chat(data: bytes, request_id: RequestId) -> ChatCall:
         label=Label[options.label.upper()],
         profile=options.profile or profile,
         session=options.session,
-        stream=body.stream,
+        stream=bool(body.stream),
         ignored=tuple(sorted(names.keys() - _KNOWN)),
     )
     usage = body.stream_options is not None and body.stream_options.include_usage

@@ -24,9 +24,11 @@ class App:
 
     def __init__(self) -> None:
         self.cancelled = asyncio.Event()
+        self.drained_in: list[float] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        act = {"/": self.hello, "/hang": self.hang, "/full": self.full}[scope["path"]]
+        routes = {"/": self.hello, "/hang": self.hang, "/full": self.full, "/flood": self.flood}
+        act = routes[scope["path"]]
         await Produced(act, {"x-edgeroute-id": "r1"})(scope, receive, send)
 
     async def hello(self, to: Reply) -> None:
@@ -41,6 +43,15 @@ class App:
             self.cancelled.set()
             raise
 
+    async def flood(self, to: Reply) -> None:
+        await to.start(200, "text/plain", {})
+        try:
+            while True:
+                await to.write(b"x" * 65536)
+                await asyncio.sleep(0)  # uvicorn takes what is for nobody without a pause
+        finally:
+            self.cancelled.set()
+
     async def full(self, _to: Reply) -> None:
         raise Overloaded("the queue is full", retry_after_s=2.4)
 
@@ -52,7 +63,7 @@ async def serving(app: App) -> AsyncIterator[Path]:
         listening = socket.socket(socket.AF_UNIX)
         listening.bind(str(path))
         ready = asyncio.Event()
-        running = HttpServer(app, ready.set)
+        running = HttpServer(app, ready.set, app.drained_in.append)
         task = asyncio.create_task(running.serve([listening]))
         await ready.wait()
         yield path
@@ -106,6 +117,65 @@ async def test_hanging_up_cancels_the_answer() -> None:
         writer.close()
         async with asyncio.timeout(5):
             await app.cancelled.wait()
+
+
+async def test_a_client_that_stops_reading_counts_as_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "_STALL_S", 0.1)
+    app = App()
+    async with serving(app) as path:
+        idle = socket.socket(socket.AF_UNIX)
+        idle.connect(str(path))
+        idle.sendall(b"GET /flood HTTP/1.1\r\nhost: e\r\n\r\n")
+        async with asyncio.timeout(5):
+            await app.cancelled.wait()
+        idle.close()
+
+
+async def test_a_header_line_that_never_ends_is_refused() -> None:
+    async with serving(App()) as path:
+        got = await exchange(path, GET + b"x-padding: " + b"y" * 100_000)
+    assert got.startswith(b"HTTP/1.1 431")
+
+
+async def test_the_first_of_two_pipelined_answers_ends_with_its_client() -> None:
+    app = App()
+    async with serving(app) as path:
+        reader, writer = await asyncio.open_unix_connection(str(path))
+        writer.write(b"GET /hang HTTP/1.1\r\nhost: e\r\n\r\n" + GET + b"\r\n")
+        await reader.readuntil(b"first")
+        writer.close()
+        async with asyncio.timeout(5):
+            await app.cancelled.wait()
+
+
+async def test_the_beginning_of_a_next_request_does_not_cut_the_answer_that_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "_HEADER_S", 0.05)
+    app = App()
+    async with serving(app) as path:
+        reader, writer = await asyncio.open_unix_connection(str(path))
+        writer.write(b"GET /hang HTTP/1.1\r\nhost: e\r\n\r\nGE")
+        await reader.readuntil(b"first")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await reader.readuntil(b"408")
+        assert not app.cancelled.is_set()
+        writer.close()
+
+
+async def test_stopping_says_how_long_running_answers_have() -> None:
+    app = App()
+    async with serving(app) as path:
+        await exchange(path, GET + b"connection: close\r\n\r\n")
+    assert app.drained_in == [server._DRAIN_S - server._ENDING_S]
+
+
+def test_a_header_holds_printable_ascii_and_not_much() -> None:
+    assert reply.header_safe("a\nb\u00e9\x00c") == "a?b??c"
+    assert len(reply.header_safe("x" * 100_000)) == 1000
 
 
 async def test_an_error_before_the_status_has_its_own_and_says_when_to_come_again() -> None:
