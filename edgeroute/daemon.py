@@ -66,6 +66,7 @@ def run(folders: Folders, settings: Settings, ready_fd: int | None) -> None:
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    os.umask(0o077)  # what is remembered is nobody else's to read
     folders.create()
     lock = DaemonLock(folders.lock)
     listening = _bind(folders.http_socket)
@@ -78,13 +79,13 @@ def run(folders: Folders, settings: Settings, ready_fd: int | None) -> None:
 
 def _bind(path: Path) -> socket.socket:
     """A listening socket that only its owner may open; what a dead daemon left is replaced."""
-    path.unlink(missing_ok=True)  # ours alone: the lock is held
     listening = socket.socket(socket.AF_UNIX)
-    before = os.umask(0o177)
     try:
+        path.unlink(missing_ok=True)  # ours alone: the lock is held
         listening.bind(str(path))
-    finally:
-        os.umask(before)
+        path.chmod(0o600)
+    except OSError as error:
+        raise InvalidConfig(f"the socket {path} cannot be made: {error.strerror}") from error
     return listening
 
 
@@ -164,7 +165,8 @@ class Daemon:
     async def serve(self, listening: socket.socket, ready_fd: int | None) -> None:
         """Take requests until told to stop, let answers finish, end the workers."""
         background = asyncio.create_task(self._telemetry.run(), name="telemetry")
-        server = HttpServer(build_app(self._house), lambda: self._tell_ready(ready_fd))
+        app = build_app(self._house)
+        server = HttpServer(app, lambda: self._tell_ready(ready_fd), self._pool.drain)
         gc.freeze()  # what is built by now lives as long as the process
         try:
             await server.serve([listening])
@@ -175,7 +177,8 @@ class Daemon:
             self._journal.close()
 
     async def reload(self) -> dict[str, Any]:
-        """Read the catalog again."""
+        """Read the catalog again; what was measured of its models stays known."""
+        self._remember_rates()
         self._catalog = await asyncio.to_thread(Catalog.load, self._folders)
         self._roster.replace_cards(self._catalog.cards, self._measured())
         self._pool.replace_models(self._specs())
@@ -258,13 +261,16 @@ class Daemon:
         return self._machine.telemetry().gpus
 
     def _loaded(self, plan: LoadPlan, runner: Runner) -> None:
-        card = next(card for card in self._catalog.cards if card.id == plan.model)
-        self._footprints[card.sha256, plan.key] = runner.footprint
-        self._journal.write_footprint(card.sha256, plan.key, runner.engine, runner.footprint)
-        self._roster.learn_load(plan.model, runner.load_s)
+        for card in self._catalog.cards:
+            if card.id == plan.model:  # it may have been unlinked meanwhile
+                measured = runner.footprint
+                self._footprints[card.sha256, plan.key] = measured
+                self._journal.write_footprint(card.sha256, plan.key, runner.engine, measured)
+                self._roster.learn_load(card.id, runner.load_s)
 
     def _remember_rates(self) -> None:
         for card in self._catalog.cards:
             rates = self._roster.rates(card.id)
             if rates.measured:
+                self._rates[card.sha256] = rates
                 self._journal.write_rates(card.sha256, rates)

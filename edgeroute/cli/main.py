@@ -6,6 +6,7 @@ Commands are imported only when they are called, so that each starts quickly.
 
 import argparse
 import importlib
+import math
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -36,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has gone, e.g. `| head`
         sys.stderr.close()
         return _FAILED
+    except OSError as error:
+        print(f"edgeroute: {error}", file=sys.stderr)
+        return _FAILED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -62,6 +66,13 @@ def _verb(verbs: "Verbs", name: str, run: tuple[str, str], words: str) -> argpar
     return parser
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise argparse.ArgumentTypeError(f"{text} is not a finite number")
+    return number
+
+
 def _add_service(verbs: "Verbs") -> None:
     serve = _verb(verbs, "serve", ("service", "serve"), "Run the daemon.")
     serve.add_argument(
@@ -81,9 +92,11 @@ def _add_questions(verbs: "Verbs") -> None:
         parser.add_argument("--profile", help="profile for this question")
         parser.add_argument("--label", choices=["public", "internal", "private", "secret"])
         parser.add_argument("--max-tokens", type=int, help="longest answer, in tokens")
-        parser.add_argument("--temperature", type=float, help="0 always takes the likeliest token")
+        parser.add_argument(
+            "--temperature", type=_finite, help="0 always takes the likeliest token"
+        )
         parser.add_argument("--seed", type=int, help="makes sampling repeatable")
-        parser.add_argument("--deadline", type=float, metavar="SECONDS")
+        parser.add_argument("--deadline", type=_finite, metavar="SECONDS")
         parser.add_argument("--on-device", action="store_true", help="never leave this machine")
     explain = _verb(verbs, "explain", ("questions", "explain"), "Explain a past decision.")
     explain.add_argument("id", help="the id that `ask` printed, or of an API answer")

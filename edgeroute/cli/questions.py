@@ -1,6 +1,7 @@
 """`ask`, `route` and `explain`: a question, its answer, and why."""
 
 import argparse
+import os
 import shutil
 import sys
 from contextlib import ExitStack
@@ -60,9 +61,7 @@ def explain(options: argparse.Namespace) -> int:
 
 
 def _body(options: argparse.Namespace) -> dict[str, Any]:
-    prompt = sys.stdin.read() if options.prompt == "-" else options.prompt
-    if not prompt.strip():
-        raise InvalidRequest("the question is empty", hint="pass some text, or '-' and pipe it in")
+    prompt = _prompt(options.prompt)
     system = [{"role": "system", "content": options.system}] if options.system else []
     extension = {
         "profile": options.profile,
@@ -93,6 +92,22 @@ def _show_next_steps(request: str) -> None:
     )
     lines = (f"  {command} {step:<25} {words}" for step, words in steps)
     print("", "next:", *lines, sep="\n", file=sys.stderr)
+
+
+def _prompt(given: str) -> str:
+    """The question, from the arguments or standard input.
+
+    Raises:
+        InvalidRequest: It is empty or not UTF-8.
+    """
+    raw = sys.stdin.buffer.read() if given == "-" else os.fsencode(given)
+    try:
+        prompt = raw.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"the question is not UTF-8: {error}", hint="convert it") from error
+    if not prompt.strip():
+        raise InvalidRequest("the question is empty", hint="pass some text, or '-' and pipe it in")
+    return prompt
 
 
 def _show_waiting(until: ExitStack) -> None:

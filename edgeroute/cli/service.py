@@ -6,9 +6,10 @@ import select
 import signal
 import subprocess
 import sys
-from pathlib import Path
+import time
 
 from edgeroute.cli.show import print_json
+from edgeroute.client import Client, DaemonUnreachable
 from edgeroute.config import Folders, Settings
 from edgeroute.domain.errors import EdgeRouteError
 from edgeroute.store.lock import holder, wait_released
@@ -17,6 +18,7 @@ _START_S = 30.0
 _STOP_S = 40.0
 """Longer than the drain of running answers and the grace of the workers together."""
 _LOG_LINES = 20
+_POLL_S = 0.05
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -54,7 +56,9 @@ def _detach(folders: Folders, *, as_json: bool) -> int:
         _say({"started": False, "pid": pid}, told, as_json=as_json)
         return 0
     folders.create()
-    child = _spawn(folders.log)
+    child = _spawn(folders)
+    if child is None:  # another start was quicker, and is ready by now
+        return _detach(folders, as_json=as_json)
     _say(
         {"started": True, "pid": child, "socket": str(folders.http_socket)},
         f"daemon started (process {child}), log {folders.log}",
@@ -63,15 +67,19 @@ def _detach(folders: Folders, *, as_json: bool) -> int:
     return 0
 
 
-def _spawn(log: Path) -> int:
-    """Start `serve` in a session of its own; returns its pid once it takes requests.
+def _spawn(folders: Folders) -> int | None:
+    """Start `serve` in a session of its own.
+
+    Returns:
+        Its pid once it takes requests; `None` where another daemon was started meanwhile.
 
     Raises:
         EdgeRouteError: It ended or was not ready in time; the message has the end of its log.
     """
     ready, theirs = os.pipe()
     command = [sys.executable, "-m", "edgeroute.cli.main", "serve", "--ready-fd", str(theirs)]
-    with log.open("ab") as output, os.fdopen(ready, "rb") as pipe:
+    os.umask(0o077)  # the log is nobody else's to read
+    with folders.log.open("ab") as output, os.fdopen(ready, "rb") as pipe:
         child = subprocess.Popen(  # noqa: S603 - our own command
             command,
             stdin=subprocess.DEVNULL,
@@ -88,8 +96,24 @@ def _spawn(log: Path) -> int:
             return child.pid
     child.kill()
     child.wait()
-    words = log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
+    if _answers(folders):
+        return None
+    words = folders.log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
     raise EdgeRouteError("the daemon did not start:\n  " + "\n  ".join(words))
+
+
+def _answers(folders: Folders) -> bool:
+    """Whether another daemon holds the folder and takes requests, or does so before long."""
+    end = time.monotonic() + _START_S
+    while holder(folders.lock) is not None and time.monotonic() < end:
+        try:
+            with Client(folders.http_socket) as client:
+                client.get("/healthz")
+        except DaemonUnreachable:
+            time.sleep(_POLL_S)
+        else:
+            return True
+    return False
 
 
 def _say(facts: dict[str, object], words: str, *, as_json: bool) -> None:

@@ -10,6 +10,7 @@ import logging
 import sqlite3
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,11 @@ _log = logging.getLogger(__name__)
 
 _KEPT_S = 90 * 24 * 3600
 """Seconds that decisions are kept."""
+
+_BUSY_S = 0.2
+"""Seconds that a write waits where another process has locked the file; then the row is lost."""
+_CLOSE_S = 3.0
+_MOST_QUEUED = 1000
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS decisions (
@@ -54,20 +60,18 @@ class SqliteJournal:
         self._path = path
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self._db: sqlite3.Connection
+        self._queued = 0
         self._thread.submit(self._open, now).result()
 
     def _open(self, now: float) -> None:
         try:
-            self._db = sqlite3.connect(self._path, isolation_level=None)
+            self._db = sqlite3.connect(self._path, _BUSY_S, isolation_level=None)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.executescript(_SCHEMA)
             self._db.execute("DELETE FROM decisions WHERE at < ?", (now - _KEPT_S,))
         except sqlite3.Error as error:
-            raise InvalidConfig(
-                f"the journal {self._path} cannot be used: {error}",
-                hint="move the file away; a new one is made at the next start",
-            ) from error
+            raise self._unusable(error) from error
 
     def write_decision(self, request: RequestId, at: float, view: bytes) -> None:
         """Queue a decision for writing."""
@@ -94,7 +98,7 @@ class SqliteJournal:
     def footprints(self, engine: str) -> dict[tuple[str, str], Footprint]:
         """Measured footprints by model sha256 and plan key; blocks, for the start only."""
         query = "SELECT sha256, plan, file, anon, gpu FROM footprints WHERE engine = ?"
-        rows = self._read(query, (engine,)).result()
+        rows = self._read_now(query, (engine,))
         return {
             (sha256, plan): Footprint(
                 Bytes(file), Bytes(anon), tuple(Bytes(int(size)) for size in gpu.split(",") if size)
@@ -112,29 +116,43 @@ class SqliteJournal:
     def rates(self) -> dict[str, Rates]:
         """Measured rates by model sha256; blocks, for the start only."""
         query = "SELECT sha256, load_s, prefill_tok_s, decode_tok_s, watts FROM rates"
-        rows = self._read(query, ()).result()
+        rows = self._read_now(query, ())
         return {
             sha256: Rates(load_s, prefill, decode, watts, measured=True)
             for sha256, load_s, prefill, decode, watts in rows
         }
 
     def close(self) -> None:
-        """Write what is queued and close the file."""
-        self._thread.submit(self._close)
-        self._thread.shutdown()
-
-    def _close(self) -> None:
-        self._db.close()
+        """Write what is queued and close the file; gives up where the file stays locked."""
+        with suppress(TimeoutError):
+            self._thread.submit(self._db.close).result(_CLOSE_S)
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _write(self, statement: str, values: Sequence[Any]) -> None:
+        if self._queued >= _MOST_QUEUED:
+            _log.warning("the journal cannot be written fast enough; a row was dropped")
+            return
+        self._queued += 1
         written = self._thread.submit(lambda: self._db.execute(statement, values))
-        written.add_done_callback(_tell_failure)
+        written.add_done_callback(self._written)
+
+    def _read_now(self, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        try:
+            return self._read(query, values).result()
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: sqlite3.Error) -> InvalidConfig:
+        return InvalidConfig(
+            f"the journal {self._path} cannot be used: {error}",
+            hint="move the file away; a new one is made at the next start",
+        )
+
+    def _written(self, written: "Future[sqlite3.Cursor]") -> None:
+        self._queued -= 1
+        error = None if written.cancelled() else written.exception()
+        if error is not None:
+            _log.warning("the journal could not be written: %s", error)
 
     def _read(self, query: str, values: Sequence[Any]) -> "Future[list[tuple[Any, ...]]]":
         return self._thread.submit(lambda: self._db.execute(query, values).fetchall())
-
-
-def _tell_failure(written: "Future[sqlite3.Cursor]") -> None:
-    error = written.exception()
-    if error is not None:
-        _log.warning("the journal could not be written: %s", error)

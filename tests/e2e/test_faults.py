@@ -3,8 +3,10 @@
 import json
 import signal
 import socket
+import sqlite3
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +157,59 @@ def test_a_second_daemon_refuses_and_leaves_the_first_alone(house: House) -> Non
     assert house.run("ask", "hello").stdout.strip() == "hello"
 
 
+def test_two_starts_at_once_are_both_content(house: House) -> None:
+    starts = [
+        subprocess.Popen([*COMMAND, "serve", "--detach"], env=house.env, stderr=subprocess.PIPE)
+        for _ in range(3)
+    ]
+    said = [start.communicate(timeout=60)[1].decode() for start in starts]
+    assert [start.returncode for start in starts] == [0, 0, 0], said
+    assert sorted("daemon started" in words for words in said) == [False, False, True]
+
+
+def test_nothing_that_is_remembered_is_readable_by_others(house: House) -> None:
+    state = house.folders.state
+    state.mkdir(parents=True, mode=0o755)
+    house.add_echo("echo")
+    house.start()
+    house.run("ask", "hello")
+    files = [path for path in state.iterdir() if path.is_file()]
+    assert {path.name for path in files} >= {"journal.db", "daemon.log"}
+    assert all(path.stat().st_mode & 0o077 == 0 for path in files)
+    assert house.folders.http_socket.stat().st_mode & 0o777 == 0o600
+
+
+def test_odd_field_names_are_told_without_breaking_the_answer(house: House) -> None:
+    house.add_echo("echo")
+    house.start()
+    odd = {"a\nb": 1, "\u00e9": 2, **{f"unknown_{n}": n for n in range(5000)}}
+    with http(house) as client:
+        got = client.post("/v1/chat/completions", json={**chat("hello", model="echo"), **odd})
+    assert got.status_code == 200
+    assert len(got.headers["x-edgeroute-ignored"]) <= 1000
+
+
+def test_what_was_learnt_survives_a_reload(house: House) -> None:
+    house.add_echo("echo", tok_s=100.0)
+    house.start()
+    house.run("ask", WORDS, "--model", "echo")
+    before = house.model("echo")["rates"]
+    assert before["measured"]
+    with house.client() as client:
+        client.post("/edgeroute/reload", {})
+    assert house.model("echo")["rates"] == before
+
+
+def test_a_locked_journal_stops_neither_answers_nor_the_stop(house: House) -> None:
+    house.add_echo("echo")
+    house.start()
+    with closing(sqlite3.connect(house.folders.journal, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        for _ in range(5):
+            assert house.run("ask", "hello", "--model", "echo").stdout.strip() == "hello"
+        assert house.run("stop").returncode == 0
+
+
 def test_a_stale_socket_and_lock_are_no_obstacle(house: House) -> None:
     house.add_echo("echo")
     runtime = house.folders.runtime
@@ -256,7 +311,16 @@ def test_a_profile_that_does_not_exist_stops_the_start(house: House) -> None:
 
 
 def test_bad_arguments_exit_with_2(house: House) -> None:
-    for arguments in (["ask"], ["ask", "  "], ["frobnicate"], ["models", "link", "/no/such.gguf"]):
+    mistakes = (
+        ["ask"],
+        ["ask", "  "],
+        ["ask", b"\xff"],
+        ["ask", "hi", "--temperature", "nan"],
+        ["ask", "hi", "--deadline", "inf"],
+        ["frobnicate"],
+        ["models", "link", "/no/such.gguf"],
+    )
+    for arguments in mistakes:
         done = subprocess.run(
             [*COMMAND, *arguments], env=house.env, capture_output=True, text=True, check=False
         )
