@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from edgeroute.residency.table import TRANSITIONS
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = sorted((ROOT / "edgeroute").rglob("*.py"))
 BANNED = re.compile(r"util|helper|common|manager|misc", re.IGNORECASE)
@@ -44,6 +46,17 @@ def test_the_architecture_page_has_the_floors_that_are_enforced() -> None:
     drawn = page.split("## Floors")[1].split("```")[1]
     written = [re.split(r"\s{3,}", line)[0] for line in drawn.strip().splitlines()]
     assert written == floors["layers"]
+
+
+def test_the_architecture_page_has_the_states_that_there_are() -> None:
+    page = (ROOT / "ARCHITECTURE.md").read_text()
+    drawn = page.split("## The residency state machine")[1].split("## ")[0]
+    rows = re.findall(r"^\| (\w+) \| (\w+) \| (\w+) \|$", drawn, re.MULTILINE)[1:]
+    table = [
+        (start.name.lower(), cause.name.lower(), end.name.lower())
+        for (start, cause), end in TRANSITIONS.items()
+    ]
+    assert rows == table
 
 
 def test_no_file_names_a_package_registry_host() -> None:

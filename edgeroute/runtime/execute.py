@@ -138,17 +138,12 @@ class Execution:
                     async with aclosing(runner.generate(self._request)) as answer:
                         async for chunk in answer:
                             yield chunk
-        except Overloaded as failure:
-            error = failure.code
-            if failure.retry_after_s is None:
-                failure.retry_after_s = self._roster.queue_s(target)
-            raise
-        except WorkerDied as failure:
-            error = failure.code
-            self._pool.refuse_if_closing()  # it was ended for the daemon's sake
-            raise
         except EdgeRouteError as failure:
             error = failure.code
+            if isinstance(failure, Overloaded) and failure.retry_after_s is None:
+                failure.retry_after_s = self._roster.queue_s(target)
+            if isinstance(failure, WorkerDied):
+                self._pool.refuse_if_closing()  # then it was ended for the daemon's sake
             raise
         finally:
             waited_s = self._clock() - asked if waited_s is None else waited_s
