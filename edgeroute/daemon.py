@@ -13,7 +13,6 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from edgeroute.api.app import build_app
 from edgeroute.api.house import House
 from edgeroute.api.metrics import Metrics
 from edgeroute.api.server import HttpServer
+from edgeroute.backends.engine import engine_name, library_folder, offloads
 from edgeroute.backends.spawn import SpawnBackend
 from edgeroute.catalog import Catalog
 from edgeroute.config import Folders, Settings
@@ -51,8 +51,7 @@ from edgeroute.understanding.surface import SurfaceUnderstanding
 
 _log = logging.getLogger("edgeroute")
 
-_ENGINE = f"llama-cpp-python {version('llama-cpp-python')}"
-"""What a measured footprint is valid for; workers say the same of themselves."""
+_ENGINE = engine_name()
 
 
 def run(folders: Folders, settings: Settings, ready_fd: int | None) -> None:
@@ -94,20 +93,26 @@ class MachineMemory:
 
     Args:
         configured: The user's limit on RAM.
+        offloads: Whether the engine was built for GPUs; without, there are none to plan for.
     """
 
-    def __init__(self, sensors: Sensors, configured: Bytes | None) -> None:
+    def __init__(self, sensors: Sensors, configured: Bytes | None, *, offloads: bool) -> None:
         self._sensors = sensors
         self._configured = configured
+        self._offloads = offloads
 
     def budget(self, held: Footprint) -> Budget:
         """What all models together may hold now."""
         now = self._sensors.telemetry()
-        return budget(now.memory, held, now.gpus, self._configured)
+        return budget(now.memory, held, now.gpus if self._offloads else (), self._configured)
+
+    def gpus(self) -> Sequence[Gpu]:
+        """The GPUs that models may use."""
+        return self._sensors.telemetry().gpus if self._offloads else ()
 
     def gpu_free(self) -> Sequence[int | None]:
-        """Free bytes of each GPU."""
-        return [gpu.free for gpu in self._sensors.telemetry().gpus]
+        """Free bytes of each GPU that models may use."""
+        return [gpu.free for gpu in self.gpus()]
 
 
 class Daemon:
@@ -128,9 +133,9 @@ class Daemon:
         self._journal = SqliteJournal(folders.journal, time.time())
         self._rates = self._journal.rates()
         self._footprints = self._journal.footprints(_ENGINE)
-        memory = MachineMemory(self._machine, settings.budget)
+        memory = MachineMemory(self._machine, settings.budget, offloads=offloads(library_folder()))
         self._pool = Pool(
-            PoolState(self._specs(), memory.budget(Footprint()), self._gpus()),
+            PoolState(self._specs(), memory.budget(Footprint()), memory.gpus()),
             SpawnBackend(self._machine.footprint),
             memory,
             time.monotonic,
@@ -256,9 +261,6 @@ class Daemon:
             for card in self._catalog.cards
             if card.sha256 in self._rates
         }
-
-    def _gpus(self) -> tuple[Gpu, ...]:
-        return self._machine.telemetry().gpus
 
     def _loaded(self, plan: LoadPlan, runner: Runner) -> None:
         for card in self._catalog.cards:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgeroute.backends.engine import engine_name, library_folder, offloads
 from edgeroute.catalog import Catalog, link_model, unlink_model
 from edgeroute.cli.show import print_json, table
 from edgeroute.client import Client, DaemonUnreachable
@@ -111,10 +112,16 @@ def doctor(options: argparse.Namespace) -> int:
         raise InvalidRequest(f"{root} is not a folder", hint="give the root of a machine's files")
     machine = Machine(root)
     hardware, telemetry = machine.hardware(), machine.telemetry()
+    gpu_engine = offloads(library_folder())
     if options.json:
-        print_json({"root": str(root), "hardware": hardware, "telemetry": telemetry})
-    else:
-        print(*_doctor_lines(hardware, telemetry), sep="\n")
+        engine = {"name": engine_name(), "offloads": gpu_engine}
+        facts = {"hardware": hardware, "telemetry": telemetry, "engine": engine}
+        print_json({"root": str(root), **facts})
+        return 0
+    print(*_doctor_lines(hardware, telemetry), sep="\n")
+    print(f"engine    {engine_name()}, built for {'GPUs and CPU' if gpu_engine else 'the CPU'}")
+    if telemetry.gpus and not gpu_engine:
+        print("          the GPU is not used: install its toolkit, then run ./setup_hw.sh again")
     return 0
 
 

@@ -1,0 +1,54 @@
+"""GPUs are planned for only where the engine can use them."""
+
+from pathlib import Path
+
+import pytest
+
+from edgeroute.backends.engine import engine_name, library_folder, offloads
+from edgeroute.daemon import MachineMemory
+from edgeroute.domain.hardware import Gpu, Hardware, Memory, Telemetry
+from edgeroute.domain.load import Footprint
+from edgeroute.domain.units import GIB, Bytes
+
+CARD = Gpu(0, "a card", total=Bytes(8 * GIB), free=Bytes(7 * GIB))
+
+
+class WithGpu:
+    """Sensors of a machine with one GPU."""
+
+    def hardware(self) -> Hardware:
+        raise AssertionError("memory does not depend on it")
+
+    def telemetry(self) -> Telemetry:
+        return Telemetry(Memory(Bytes(16 * GIB), Bytes(10 * GIB)), gpus=(CARD,))
+
+    def footprint(self, pid: int) -> Footprint | None:
+        raise AssertionError(f"nobody asks for {pid}")
+
+
+def test_a_build_for_gpus_may_use_them() -> None:
+    memory = MachineMemory(WithGpu(), None, offloads=True)
+    assert list(memory.gpus()) == [CARD]
+    assert list(memory.gpu_free()) == [7 * GIB]
+    assert memory.budget(Footprint()).gpu[0] > 6 * GIB
+
+
+def test_a_build_for_the_cpu_knows_of_none() -> None:
+    memory = MachineMemory(WithGpu(), None, offloads=False)
+    assert list(memory.gpus()) == []
+    assert memory.budget(Footprint()).gpu == ()
+
+
+@pytest.mark.parametrize(
+    ("library", "expected"),
+    [("libggml-cuda.so", True), ("libggml-vulkan.so", True), ("libggml-metal.dylib", True),
+     ("libggml-cpu.so", False), ("libggml-base.so", False)],
+)  # fmt: skip
+def test_a_build_is_known_by_its_libraries(tmp_path: Path, library: str, expected: bool) -> None:  # noqa: FBT001
+    (tmp_path / library).touch()
+    assert offloads(tmp_path) is expected
+
+
+def test_the_installed_engine_is_found_without_loading_it() -> None:
+    assert list(library_folder().glob("*ggml-base*"))
+    assert engine_name() == "llama-cpp-python 0.3.36"
