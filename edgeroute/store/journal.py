@@ -61,6 +61,7 @@ class SqliteJournal:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self._db: sqlite3.Connection
         self._queued = 0
+        self._dropped = 0
         self._thread.submit(self._open, now).result()
 
     def _open(self, now: float) -> None:
@@ -130,7 +131,7 @@ class SqliteJournal:
 
     def _write(self, statement: str, values: Sequence[Any]) -> None:
         if self._queued >= _MOST_QUEUED:
-            _log.warning("the journal cannot be written fast enough; a row was dropped")
+            self._dropped += 1
             return
         self._queued += 1
         written = self._thread.submit(lambda: self._db.execute(statement, values))
@@ -150,6 +151,9 @@ class SqliteJournal:
 
     def _written(self, written: "Future[sqlite3.Cursor]") -> None:
         self._queued -= 1
+        if self._dropped and not self._queued:
+            _log.warning("the journal could not keep up: %d rows were dropped", self._dropped)
+            self._dropped = 0
         error = None if written.cancelled() else written.exception()
         if error is not None:
             _log.warning("the journal could not be written: %s", error)

@@ -1,6 +1,7 @@
 """The journal: what is written is there, also after a restart; nothing blocks, nothing is lost."""
 
 import logging
+import threading
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,20 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"this is not a database at all, and longer than a header" * 100)
     with pytest.raises(InvalidConfig, match=r"j\.db"):
         SqliteJournal(path, now=0)
+
+
+def test_rows_beyond_the_queue_are_dropped_and_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeroute.store.journal._MOST_QUEUED", 10)
+    journal = SqliteJournal(tmp_path / "j.db", now=0)
+    release = threading.Event()
+    journal._thread.submit(release.wait)
+    for number in range(25):
+        journal.write_decision(RequestId(f"r{number}"), 1.0, b"view")
+    release.set()
+    journal.close()
+    assert "15 rows were dropped" in caplog.text
 
 
 def test_a_write_that_fails_is_told_and_does_not_stop_the_next(
