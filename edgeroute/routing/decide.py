@@ -100,7 +100,9 @@ def rejections(view: View, appraisal: Appraisal) -> tuple[Rejection, ...]:
 def _refuse(view: View, appraisal: Appraisal) -> Refusal:
     failed = constraints.nearest(view, appraisal.estimates)
     if not failed:
-        return Refusal("there is no target at all", "add a model to the catalog", ())
+        return Refusal(
+            "there is no model to answer", "link one: edgeroute models link FILE.gguf", ()
+        )
     count = len(view.roster)
     among = "" if count == 1 else f"none of {count} targets is eligible; nearest: "
     change = " and ".join(rejection.change for rejection in failed)

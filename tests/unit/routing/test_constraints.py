@@ -183,7 +183,8 @@ def test_a_model_asked_for_by_name_is_the_one_that_is_told_of() -> None:
 
 def test_without_any_target_the_refusal_says_so() -> None:
     refusal = decide(view_of())
-    assert refusal == Refusal("there is no target at all", "add a model to the catalog", ())
+    link = "link one: edgeroute models link FILE.gguf"
+    assert refusal == Refusal("there is no model to answer", link, ())
 
 
 @given(
