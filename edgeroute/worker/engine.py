@@ -19,6 +19,7 @@ from edgeroute.domain.request import Message
 from edgeroute.wire.frames import Generate
 from edgeroute.worker.batch import Batch
 from edgeroute.worker.llama_log import LlamaLog
+from edgeroute.worker.mapping import give_back_pages
 from edgeroute.worker.ports import Interrupted, Report, Token
 from edgeroute.worker.prompt import PromptEncoder
 from edgeroute.worker.sampler import Sampler, is_plain_argmax
@@ -60,6 +61,7 @@ class LlamaEngine:
         self.context: int = llama.llama_n_ctx_seq(self._context)
         self.vocabulary = Vocabulary(self._model)
         self._prompts = PromptEncoder(self.vocabulary, self._read_template(), self.context)
+        give_back_pages(plan.path)  # before the warm-up, which brings back those in use
         self._warm_up(plan, progress)
         self.gpu_bytes = self._log.gpu_bytes
         self._log.forget()

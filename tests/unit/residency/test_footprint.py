@@ -24,26 +24,28 @@ from tests.unit.residency.drawn import (
 
 PLAN = LoadPlan(ModelId("model"), "model.gguf", context=4096, slots=4, threads=2)
 
-# Pss of a process that loads the model with llama-cpp-python 0.3.36 (mapped, repacked, streams,
-# `n_outputs_max` = slots) and decodes one full batch in every slot: MiB anonymous, MiB of files.
+# Pss of a worker after its warm-up, repacked originals given back, by `SpawnBackend` over
+# llama-cpp-python 0.3.36: MiB anonymous, MiB of files. One run each, 2026-11-23.
 MEASURED = [
-    (SMOLLM2, 4, 1024, 512, "f16", 146.9, 114.8),
-    (SMOLLM2, 4, 4096, 512, "f16", 417.5, 114.8),
-    (SMOLLM2, 1, 1024, 512, "f16", 78.0, 114.6),
-    (SMOLLM2, 16, 1024, 512, "f16", 420.9, 114.8),
-    (SMOLLM2, 4, 4096, 512, "q8_0", 249.2, 114.8),
-    (SMOLLM2, 4, 4096, 128, "f16", 406.9, 114.8),
-    (SMOLLM2, 1, 8192, 512, "f16", 236.1, 114.7),
-    (QWEN_HALF, 4, 1024, 512, "f16", 185.9, 486.1),
-    (QWEN_HALF, 4, 4096, 512, "f16", 331.4, 486.1),
-    (QWEN_HALF, 1, 1024, 512, "f16", 147.3, 486.0),
-    (QWEN_HALF, 16, 1024, 512, "f16", 338.7, 485.9),
-    (QWEN_HALF, 4, 4096, 512, "q8_0", 241.1, 481.4),
-    (QWEN_HALF, 4, 4096, 128, "f16", 302.2, 481.6),
-    (QWEN_BIG, 4, 1024, 512, "f16", 848.7, 1082.8),
-    (QWEN_BIG, 4, 4096, 512, "f16", 1186.8, 1082.9),
-    (QWEN_BIG, 2, 2048, 512, "q8_0", 793.0, 1082.9),
+    (SMOLLM2, 4, 1024, 512, "f16", 146.4, 109.6),
+    (SMOLLM2, 4, 4096, 512, "f16", 416.7, 109.7),
+    (SMOLLM2, 1, 1024, 512, "f16", 78.0, 109.7),
+    (SMOLLM2, 16, 1024, 512, "f16", 419.3, 109.6),
+    (SMOLLM2, 4, 4096, 512, "q8_0", 247.0, 109.6),
+    (SMOLLM2, 4, 4096, 128, "f16", 406.2, 109.6),
+    (SMOLLM2, 1, 8192, 512, "f16", 235.5, 109.6),
+    (QWEN_HALF, 4, 1024, 512, "f16", 185.4, 386.8),
+    (QWEN_HALF, 4, 4096, 512, "f16", 329.6, 386.8),
+    (QWEN_HALF, 1, 1024, 512, "f16", 147.7, 386.7),
+    (QWEN_HALF, 16, 1024, 512, "f16", 338.1, 386.8),
+    (QWEN_HALF, 4, 4096, 512, "q8_0", 238.0, 386.8),
+    (QWEN_HALF, 4, 4096, 128, "f16", 302.0, 386.7),
+    (QWEN_BIG, 4, 1024, 512, "f16", 848.2, 494.5),
+    (QWEN_BIG, 4, 4096, 512, "f16", 1184.3, 494.6),
+    (QWEN_BIG, 2, 2048, 512, "q8_0", 792.5, 494.7),
 ]
+UNREAD = {QWEN_HALF: 70}
+"""MiB of untied embeddings whose rows no warm-up reads; words bring them back."""
 
 
 @pytest.mark.parametrize(("shape", "slots", "context", "batch", "kv", "anon", "file"), MEASURED)
@@ -52,10 +54,11 @@ def test_it_is_never_below_what_was_measured_and_little_above(  # noqa: PLR0913,
 ) -> None:
     plan = replace(PLAN, slots=slots, context=context, batch=batch, kv_type=kv)
     predicted = predict(shape, plan)
-    assert anon <= predicted.anon / MIB <= anon + 20
-    assert file <= predicted.file / MIB <= file * 1.02
+    used = file + UNREAD.get(shape, 0)
+    assert anon <= predicted.anon / MIB <= anon + 21
+    assert file <= predicted.file / MIB <= used + 20
     assert predicted.gpu == ()
-    assert predicted.ram / MIB <= 1.08 * (anon + file)
+    assert predicted.ram / MIB <= 1.12 * (anon + used)
 
 
 def test_an_echo_worker_is_a_process_and_what_it_was_told_to_hold() -> None:
@@ -66,7 +69,8 @@ def test_an_echo_worker_is_a_process_and_what_it_was_told_to_hold() -> None:
 def test_with_all_layers_on_a_gpu_ram_keeps_the_embeddings_alone() -> None:
     plan = replace(PLAN, gpu_layers=33)
     on_cpu, on_gpu = predict(MISTRAL_7B, PLAN), predict(MISTRAL_7B, plan)
-    assert on_gpu.file < on_cpu.file / 10
+    assert on_gpu.file < MISTRAL_7B.file_bytes / 10
+    assert on_gpu.ram < on_cpu.ram / 8
     assert on_gpu.anon < 0.5 * GIB  # neither repacked weights nor KV
     weights_and_kv = 32 * MISTRAL_7B.block_bytes + 2 * GIB
     assert weights_and_kv < on_gpu.gpu[0] < weights_and_kv + 0.8 * GIB
@@ -82,7 +86,10 @@ def test_the_first_layer_to_leave_the_cpu_is_the_output() -> None:
     one, two = (predict(LLAMA_8B, replace(PLAN, gpu_layers=n)) for n in (1, 2))
     kv_block = LLAMA_8B.kv_bytes_per_token * 4096 * 4 // 32
     assert two.gpu[0] - one.gpu[0] == LLAMA_8B.block_bytes + kv_block
-    assert one.file - two.file == LLAMA_8B.block_bytes
+    repacked = LLAMA_8B.repack_bytes // 32  # left the CPU too: given back or held
+    still_mapped = LLAMA_8B.block_bytes - 0.98 * repacked
+    assert one.file - two.file == pytest.approx(still_mapped, abs=2)
+    assert one.anon - two.anon == kv_block + repacked
 
 
 def test_the_main_gpu_gets_what_is_not_split() -> None:
