@@ -50,8 +50,8 @@ def stop(options: argparse.Namespace) -> int:
 
 
 def _detach(folders: Folders, *, as_json: bool) -> int:
-    pid = holder(folders.lock)
-    if pid is not None:
+    if _answers(folders):
+        pid = holder(folders.lock)
         told = f"a daemon is already running (process {pid})"
         _say({"started": False, "pid": pid}, told, as_json=as_json)
         return 0
@@ -103,7 +103,10 @@ def _spawn(folders: Folders) -> int | None:
 
 
 def _answers(folders: Folders) -> bool:
-    """Whether another daemon holds the folder and takes requests, or does so before long."""
+    """Whether a daemon holds the folder and takes requests, or does so before long.
+
+    One that is stopping lets go of the folder, which ends the waiting too.
+    """
     end = time.monotonic() + _START_S
     while holder(folders.lock) is not None and time.monotonic() < end:
         try:
