@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from edgeroute.domain.decision import Decision, Ranked, Refusal, Rejection
 from edgeroute.domain.outcome import Outcome
 from edgeroute.domain.units import ModelId
-from edgeroute.routing.explain import explain
+from edgeroute.routing.explain import rejections
 from edgeroute.routing.view import View
 from edgeroute.runtime.record import Recalled
 
@@ -28,7 +28,7 @@ def account(
         "flip": decision.flip,
         "terms": _terms(ranked),
         "plan": [_ranked(r) for r in decision.plan],
-        "rejected": [_rejection(r) for r in explain(view).rejections],
+        "rejected": [_rejection(r) for r in rejections(view)],
         "joules": {
             "device": round(ranked.estimate.device_joules, 3),
             "system": round(ranked.estimate.device_joules, 3),

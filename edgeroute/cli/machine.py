@@ -144,8 +144,7 @@ def _status_lines(facts: Mapping[str, Any]) -> Iterator[str]:
         f"memory    {format_bytes(budget['booked'])} of {format_bytes(budget['ram'])} for models, "
         f"{format_bytes(memory['available'])} of {format_bytes(memory['total'])} available"
     )
-    charge = "" if power["percent"] is None else f", {power['percent']:.0f}%"
-    yield f"power     {power['state'].replace('_', ' ')}{charge}"
+    yield _power_line(power["state"], power["percent"])
     head = ("MODEL", "STATE", "HOLDS", "RUNNING", "WAITING", "TOK/S", "LOAD")
     rows = [
         (
@@ -162,6 +161,11 @@ def _status_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     yield from table([head, *rows])
     for model in facts["unavailable"]:
         yield f"{model['id']}: {model['reason']}"
+
+
+def _power_line(state: str, percent: float | None) -> str:
+    charge = "" if percent is None else f", {percent:.0f}%"
+    return f"power     {state.replace('_', ' ')}{charge}"
 
 
 def _doctor_lines(hardware: Hardware, telemetry: Telemetry) -> Iterator[str]:
@@ -183,9 +187,8 @@ def _doctor_lines(hardware: Hardware, telemetry: Telemetry) -> Iterator[str]:
         asleep = "" if gpu.awake else ", asleep"
         total = "shared memory" if gpu.total is None else format_bytes(gpu.total)
         yield f"gpu {gpu.index}     {gpu.name}, {total}{asleep}"
-    charge = "" if power.percent is None else f", {power.percent:.0f}%"
     draw = "" if power.discharge_w is None else f", {power.discharge_w:.1f} W"
-    yield f"power     {power.state.replace('_', ' ')}{charge}{draw}"
+    yield _power_line(power.state, power.percent) + draw
     yield from _thermal_lines(telemetry)
     gaps = (*hardware.gaps, *telemetry.gaps)
     if gaps:

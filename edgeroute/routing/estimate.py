@@ -40,7 +40,7 @@ def estimate(features: Features, roster: Roster) -> Estimates:
 
     Prompt tokens are an upper estimate, so prefill is too. The queue is other requests' energy.
     """
-    prompt, output = features.prompt_tokens, _expected_output(features)
+    prompt, output = features.prompt_tokens, expected_output(features)
     prefill_s = prompt * roster.prefill_s
     compute_s = roster.load_s + prefill_s + output * roster.decode_s
     return Estimates(
@@ -52,7 +52,7 @@ def estimate(features: Features, roster: Roster) -> Estimates:
     )
 
 
-def _expected_output(features: Features) -> int:
+def expected_output(features: Features) -> int:
     """Tokens that the answer is expected to have, within the caller's bound."""
     if features.max_tokens is None:
         return features.output_tokens

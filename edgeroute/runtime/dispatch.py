@@ -15,6 +15,7 @@ from edgeroute.domain.request import Chunk, Request
 from edgeroute.domain.units import ModelId
 from edgeroute.ports import Understanding
 from edgeroute.routing.decide import decide
+from edgeroute.routing.estimate import expected_output
 from edgeroute.routing.view import View
 from edgeroute.runtime.execute import Execution
 from edgeroute.runtime.learn import Learner
@@ -119,7 +120,7 @@ class Dispatcher:
     async def answer(self, request: Request) -> AsyncGenerator[Answer, None]:
         """Answer a request; leaving the context early cancels it, and either way it is learnt."""
         view, decision = self.decide(request)
-        expected = view.features.max_tokens or view.features.output_tokens
+        expected = expected_output(view.features)
         world = self._world
         execution = Execution(request, decision, expected, world.pool, world.roster, world.clock)
         try:
