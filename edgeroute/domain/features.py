@@ -7,6 +7,8 @@ turned back into it.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from edgeroute.domain.privacy import Label
+
 
 class Task(StrEnum):
     """What kind of work a query is."""
@@ -26,16 +28,55 @@ class Task(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Subject(StrEnum):
+    """What a question of knowledge or reasoning is about."""
+
+    MATHEMATICS = "mathematics"
+    PHYSICS = "physics"
+    CHEMISTRY = "chemistry"
+    BIOLOGY = "biology"
+    MEDICINE = "medicine"
+    COMPUTING = "computing"
+    ENGINEERING = "engineering"
+    ECONOMICS = "economics"
+    LAW = "law"
+    POLITICS = "politics"
+    HISTORY = "history"
+    GEOGRAPHY = "geography"
+    PHILOSOPHY = "philosophy"
+    PSYCHOLOGY = "psychology"
+    CULTURE = "culture"
+    EVERYDAY = "everyday"
+
+
+class Topic(StrEnum):
+    """What makes a text delicate even where it names nobody."""
+
+    HEALTH = "health"
+    FINANCE = "finance"
+    LEGAL = "legal"
+    IDENTITY = "identity"
+
+
 @dataclass(frozen=True, slots=True)
 class Features:
     """The query as the router sees it.
 
     Attributes:
-        task: Most probable task.
+        task: Most probable task; `unknown` where nothing is probable enough.
         task_probability: Its probability, 0..1.
         prompt_tokens: Upper estimate of the prompt's length in tokens.
-        output_tokens: Expected length of the answer in tokens.
+        output_tokens: Length of the answer in tokens that half of such answers exceed.
         max_tokens: The caller's bound on the answer, or `None`.
+        output_tokens_p90: Length that one such answer in ten exceeds; `None` is not known.
+        subject: Most probable subject, or `None` where the task has none.
+        subject_probability: Its probability, 0..1.
+        needs_tools: P(an answer needs an action or a look-up), 0..1.
+        needs_fresh: P(an answer needs facts of today), 0..1.
+        difficulty: 0 easy .. 1 hard; a weak prior, since the text hardly shows it.
+        topics: Delicate topics that the text touches.
+        findings: Types of identifiers and secrets in the text, such as `CREDIT_CARD`; sorted.
+        label: The least label that what was found demands.
     """
 
     task: Task
@@ -43,3 +84,12 @@ class Features:
     prompt_tokens: int
     output_tokens: int
     max_tokens: int | None = None
+    output_tokens_p90: int | None = None
+    subject: Subject | None = None
+    subject_probability: float = 0.0
+    needs_tools: float = 0.0
+    needs_fresh: float = 0.0
+    difficulty: float = 0.5
+    topics: tuple[Topic, ...] = ()
+    findings: tuple[str, ...] = ()
+    label: Label = Label.PUBLIC

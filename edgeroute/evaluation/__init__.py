@@ -1,0 +1,1 @@
+"""What the daemon's own parts achieve on files of labelled rows."""

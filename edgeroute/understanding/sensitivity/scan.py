@@ -1,0 +1,86 @@
+"""Reading a text and a whole request: which detectors run, and what they demand together.
+
+Time grows with the text and not faster. Whatever goes wrong reads as `private`: a text that could
+not be scanned may hold anything.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from edgeroute.domain.privacy import Label
+from edgeroute.domain.request import Request
+from edgeroute.understanding.sensitivity.addresses import find_addresses
+from edgeroute.understanding.sensitivity.context import find_by_context
+from edgeroute.understanding.sensitivity.credentials import find_credentials
+from edgeroute.understanding.sensitivity.encoded import decoded_runs
+from edgeroute.understanding.sensitivity.finding import (
+    UNSCANNABLE,
+    Finding,
+    Sensitivity,
+    Strength,
+    demanded_label,
+    without_overlaps,
+)
+from edgeroute.understanding.sensitivity.identifiers import find_identifiers
+from edgeroute.understanding.sensitivity.persons import find_persons
+from edgeroute.understanding.sensitivity.plain import Plain, plain
+from edgeroute.understanding.sensitivity.seams import seam_texts
+from edgeroute.understanding.sensitivity.secrets import find_secrets
+
+_MAX_BYTES = 2 << 20
+_DETECTORS = (
+    find_secrets,
+    find_credentials,
+    find_addresses,
+    find_identifiers,
+    find_by_context,
+    find_persons,
+)
+
+
+def scan(text: str) -> tuple[Finding, ...]:
+    """What is sensitive in a text: spans in it as given, in order, none overlapping another."""
+    read = plain(text)
+    return without_overlaps(_in_original(read, (*_findings(read), *_encoded(read))))
+
+
+def scan_request(request: Request) -> Sensitivity:
+    """What a request demands, by every message of every role. Never raises.
+
+    More than 2 MiB of text, and any failure, is `Label.PRIVATE` with the type `UNSCANNABLE`.
+    """
+    try:
+        texts = [message.content for message in request.messages]
+        if sum(len(text.encode("utf-8", "surrogatepass")) for text in texts) > _MAX_BYTES:
+            return Sensitivity(Label.PRIVATE, (UNSCANNABLE,))
+        found = [finding for text in texts for finding in scan(text)]
+        found += _across(request)
+        return Sensitivity(demanded_label(found), tuple(sorted({f.type for f in found})))
+    except Exception:  # noqa: BLE001 - fails closed: unread is private
+        return Sensitivity(Label.PRIVATE, (UNSCANNABLE,))
+
+
+def _findings(read: Plain) -> Iterator[Finding]:
+    for detector in _DETECTORS:
+        yield from detector(read)
+
+
+def _encoded(read: Plain) -> Iterator[Finding]:
+    for run in decoded_runs(read.text):
+        for finding in _findings(plain(run.text)):
+            yield replace(finding, start=run.start, end=run.end)
+
+
+def _in_original(read: Plain, findings: tuple[Finding, ...]) -> Iterator[Finding]:
+    for finding in findings:
+        start, end = read.span(finding.start, finding.end)
+        yield replace(finding, start=start, end=end)
+
+
+def _across(request: Request) -> Iterator[Finding]:
+    """What is whole only when neighbouring turns are read as one."""
+    for joined in seam_texts(request.messages):
+        for finding in scan(joined.text):
+            crosses = any(finding.start < seam < finding.end for seam in joined.seams)
+            if crosses and finding.strength >= Strength.HARD:
+                yield finding

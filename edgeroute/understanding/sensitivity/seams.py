@@ -1,0 +1,73 @@
+"""Where turns of a conversation meet: an identifier may begin in one and end in the next.
+
+Owns the short texts that are worth reading once more: neighbouring turns as one, without the words
+that stand between two pieces of something.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from edgeroute.domain.request import Message
+
+_MAX_TURNS = 200
+"""The latest turns; older seams were read when they were new."""
+_NEAR = 160
+"""Characters at the ends of a turn in which a piece is looked for."""
+_PIECE = re.compile(r"(?<!\S)\S*[\d@_]\S*(?: \d[\d-]{0,20}(?![^\s.,])){0,16}")
+"""What may be part of an identifier: a word with a digit, groups of digits."""
+_EDGES = ".,;:!?\"'"
+
+
+@dataclass(frozen=True, slots=True)
+class Seamed:
+    """A text made of several turns, and the places where they meet in it."""
+
+    text: str
+    seams: tuple[int, ...]
+
+
+def seam_texts(messages: Sequence[Message]) -> Iterator[Seamed]:
+    """Yield what neighbouring turns say together: any two, and those of the user alone."""
+    latest = [message for message in messages[-_MAX_TURNS:] if message.content]
+    asked = [message.content for message in latest if message.role == "user"]
+    yield from _joined([message.content for message in latest])
+    if 1 < len(asked) < len(latest):
+        yield from _joined(asked)
+
+
+def _joined(turns: Sequence[str]) -> Iterator[Seamed]:
+    pieces: list[str] = []
+    for turn in turns:
+        first, last, whole = _ends(turn)
+        if pieces and first:
+            pieces.append(first)
+            if whole:
+                continue
+        if len(pieces) > 1:
+            yield from (_join(pieces, separator) for separator in ("", " "))
+        pieces = [last] if last else []
+    if len(pieces) > 1:
+        yield from (_join(pieces, separator) for separator in ("", " "))
+
+
+def _ends(turn: str) -> tuple[str, str, bool]:
+    """The first piece of a turn, its text up to the last piece, and whether there is but one.
+
+    A turn that holds no piece may still be the rest of one: `example.com`.
+    """
+    head, tail = turn[:_NEAR], turn[-_NEAR:]
+    starts = list(_PIECE.finditer(head))
+    ends = starts if head == tail else list(_PIECE.finditer(tail))
+    first = starts[0][0] if starts else turn.split(maxsplit=1)[0] if turn.strip() else ""
+    last = tail[: ends[-1].end()] if ends else ""
+    return first.rstrip(_EDGES), last.rstrip(_EDGES), head == tail and len(starts) == 1
+
+
+def _join(pieces: Sequence[str], separator: str) -> Seamed:
+    seams = []
+    length = 0
+    for piece in pieces[:-1]:
+        length += len(piece) + len(separator)
+        seams.append(length)
+    return Seamed(separator.join(pieces), tuple(seams))
