@@ -30,14 +30,41 @@ _ECHO_CONTEXT = 8192
 _ECHO_VOCABULARY = 256
 
 
+class Tuned(Struct, frozen=True):
+    """How a file was made of another model's.
+
+    Attributes:
+        parent: Id of that model.
+        parent_sha256: Of its file at that time.
+        perplexity_change_pct: On the texts that come with EdgeRoute; positive is worse.
+        top1_agreement: Share of their tokens where both would have drawn the same.
+        speedup_1: Ratio of tokens per second, one prompt at a time.
+        speedup_8: The same for eight together.
+        measured: When, and with which engine.
+    """
+
+    parent: str
+    parent_sha256: str
+    format: str
+    perplexity_change_pct: float
+    top1_agreement: float
+    speedup_1: float
+    speedup_8: float
+    measured: str
+
+
 class _Card(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What every kind of card may say; what it does not say may be known of the model anyway."""
+    """What every kind of card may say; what it does not say may be known of the model anyway.
+
+    Scores are known of the original formats alone: a tuned file has those on its card, or none.
+    """
 
     family: str = ""
     licence: str = ""
     pinned: bool = False
     scores: dict[Task, Annotated[float, Meta(ge=0, le=1)]] = {}
     scores_source: str = ""
+    tuned: Tuned | None = None
 
 
 class LinkedCard(_Card, frozen=True, kw_only=True):
@@ -137,7 +164,7 @@ def _card(
 ) -> ModelCard:
     """Join what the card says with what is known of the model; the card's own word is first."""
     found = known.find(shape, path.name)
-    rated = card if card.scores else found
+    rated = card if card.scores or card.tuned else found
     return ModelCard(
         id=model,
         path=str(path),

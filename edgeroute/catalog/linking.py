@@ -48,16 +48,16 @@ def link_model(
     before = _status(path)
     shape = shape_of(read_header(path))
     model = ModelId(_slug(path.stem) or _slug(shape.name) if name is None else name)
-    card_file = _card_file(folders, model)
+    card_file = card_file_of(folders, model)
     card = msgspec.structs.replace(
         _card_before(card_file, path),
-        sha256=_hash(path, before.st_size, progress),
+        sha256=hash_file(path, progress),
         size=before.st_size,
         mtime_ns=before.st_mtime_ns,
         shape=asdict(shape),
     )
     answer = linked(model, card, KnownModels.shipped())  # refuses a file that changed meanwhile
-    _replace(card_file, card)
+    replace_card(card_file, card)
     return answer
 
 
@@ -70,7 +70,7 @@ def unlink_model(folders: Folders, model: str) -> None:
         InvalidConfig: Its card cannot be removed.
     """
     try:
-        _card_file(folders, ModelId(model)).unlink()
+        card_file_of(folders, ModelId(model)).unlink()
     except FileNotFoundError as error:
         raise UnknownModel(
             f"no linked model {model!r}", hint="`edgeroute models` lists all models"
@@ -79,7 +79,8 @@ def unlink_model(folders: Folders, model: str) -> None:
         raise InvalidConfig(f"{error.filename}: {error.strerror}") from error
 
 
-def _card_file(folders: Folders, model: ModelId) -> Path:
+def card_file_of(folders: Folders, model: ModelId) -> Path:
+    """Where the card of a model of the user's lies; refuses what cannot be an id."""
     refuse_bad_id(model)
     return folders.data / "models" / f"{model}.toml"
 
@@ -115,7 +116,13 @@ def _card_before(card_file: Path, path: Path) -> LinkedCard:
     return file.convert(LinkedCard)
 
 
-def _hash(path: Path, size: int, progress: Callable[[int, int], None] | None) -> str:
+def hash_file(path: Path, progress: Callable[[int, int], None] | None = None) -> str:
+    """Hash a file by SHA-256.
+
+    Raises:
+        InvalidModelFile: It cannot be read.
+    """
+    size = _status(path).st_size
     digest = hashlib.sha256()
     block = memoryview(bytearray(_BLOCK))
     done = 0
@@ -131,8 +138,13 @@ def _hash(path: Path, size: int, progress: Callable[[int, int], None] | None) ->
     return digest.hexdigest()
 
 
-def _replace(card_file: Path, card: LinkedCard) -> None:
-    """Write a card in one step, so that no reader ever finds half of it."""
+def replace_card(card_file: Path, card: LinkedCard) -> None:
+    """Write a card in one step, so that no reader ever finds half of it.
+
+    Raises:
+        InvalidModelFile: The path of its model is not UTF-8.
+        InvalidConfig: It cannot be written.
+    """
     try:
         text = write(msgspec.to_builtins(card))
     except UnicodeEncodeError as error:

@@ -42,6 +42,9 @@ CREATE TABLE IF NOT EXISTS footprints (
 CREATE TABLE IF NOT EXISTS rates (
   sha256 TEXT PRIMARY KEY, load_s REAL, prefill_tok_s REAL, decode_tok_s REAL, watts REAL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS threads (
+  sha256 TEXT, engine TEXT, threads INTEGER NOT NULL, PRIMARY KEY (sha256, engine)
+) WITHOUT ROWID;
 """
 
 
@@ -122,6 +125,15 @@ class SqliteJournal:
             sha256: Rates(load_s, prefill, decode, watts, measured=True)
             for sha256, load_s, prefill, decode, watts in rows
         }
+
+    def write_threads(self, sha256: str, engine: str, threads: int) -> None:
+        """Queue the thread count that a model is fastest with."""
+        self._write("INSERT OR REPLACE INTO threads VALUES (?, ?, ?)", (sha256, engine, threads))
+
+    def threads(self, engine: str) -> dict[str, int]:
+        """Calibrated thread counts by model sha256; blocks, for the start and a reload only."""
+        query = "SELECT sha256, threads FROM threads WHERE engine = ?"
+        return dict(self._read_now(query, (engine,)))
 
     def close(self) -> None:
         """Write what is queued and close the file; gives up where the file stays locked."""

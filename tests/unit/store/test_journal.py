@@ -93,3 +93,15 @@ def test_a_write_that_fails_is_told_and_does_not_stop_the_next(
         assert journal.rates() == {"abc": RATES}
     journal.close()
     assert "nowhere" in caplog.text
+
+
+def test_thread_counts_are_valid_for_one_engine(tmp_path: Path) -> None:
+    first = SqliteJournal(tmp_path / "j.db", now=0)
+    first.write_threads("abc", "engine 1", 4)
+    first.write_threads("abc", "engine 1", 2)
+    first.write_threads("abc", "engine 2", 8)
+    first.close()
+    second = SqliteJournal(tmp_path / "j.db", now=1)
+    assert second.threads("engine 1") == {"abc": 2}
+    assert second.threads("engine 3") == {}
+    second.close()

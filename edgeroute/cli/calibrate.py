@@ -1,0 +1,139 @@
+"""`calibrate`: how many threads each model is fastest with, measured once and remembered."""
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edgeroute.backends.engine import engine_name
+from edgeroute.catalog import Catalog
+from edgeroute.cli.machine import reload_daemon
+from edgeroute.cli.measuring import find_model, meter_for, progress_shown, tuning_texts
+from edgeroute.cli.show import print_json, table
+from edgeroute.config import Folders
+from edgeroute.domain.card import ModelCard
+from edgeroute.domain.errors import EdgeRouteError, InvalidConfig, UnknownModel
+from edgeroute.domain.hardware import Cpu
+from edgeroute.evaluation.speed import foreign_cores, told_use
+from edgeroute.evaluation.threads import ThreadRow, best_threads, measure_threads
+from edgeroute.sensors.machine import Machine
+from edgeroute.store.journal import SqliteJournal
+
+ROUNDS = 3
+_BUSY = 0.5
+"""Cores that others may use; more, and it is them who are measured."""
+
+
+class MachineBusy(EdgeRouteError):
+    """Other programs compute, so that nothing can be measured."""
+
+    code = "machine_busy"
+    http_status = 503
+
+
+def calibrate(options: argparse.Namespace) -> int:
+    """Measure thread counts per model, show them, remember the best."""
+    folders = Folders.from_environment()
+    cards = _cards(folders, options.models)
+    machine = Machine()
+    cpu = machine.hardware().cpu
+    foreign = foreign_cores(machine, cpu)
+    if foreign is not None and foreign > _BUSY and not options.force:
+        raise MachineBusy(
+            f"other programs use {foreign:.1f} cores, which would falsify all of it",
+            hint="wait until they are done (an idle daemon does no harm), or use --force",
+        )
+    found = _measure(cards, machine, cpu)
+    best = {card.id: best_threads(rows) for card, rows in found}
+    _remember(folders, {card.sha256: best[card.id] for card in cards})
+    told = reload_daemon(folders)
+    conditions = {
+        "engine": engine_name(),
+        "cpu": cpu.model,
+        "foreign_cores": foreign,
+        "power": machine.telemetry().power.state,
+        "rounds": ROUNDS,
+    }
+    if options.json:
+        models = {
+            card.id: {"threads": best[card.id], "rows": [_facts(row) for row in rows]}
+            for card, rows in found
+        }
+        print_json({**conditions, "models": models, "daemon": told})
+        return 0
+    for card, rows in found:
+        print(card.id, *table(_table(rows)), f"best thread count: {best[card.id]}\n", sep="\n")
+    print(f"measured on {cpu.model} with {engine_name()}", told_use(foreign), sep="\n")
+    print(meter_for(cards[0], cpu).source)
+    return 0
+
+
+def _cards(folders: Folders, names: Sequence[str]) -> list[ModelCard]:
+    if names:
+        return [find_model(folders, name) for name in dict.fromkeys(names)]
+    cards = [card for card in Catalog.load(folders).cards if card.echo is None]
+    if not cards:
+        raise UnknownModel("there is no model", hint="`edgeroute models link FILE` makes one known")
+    return cards
+
+
+def _measure(
+    cards: Sequence[ModelCard], machine: Machine, cpu: Cpu
+) -> list[tuple[ModelCard, list[ThreadRow]]]:
+    with progress_shown(len(cards)) as begin:
+        return [
+            (
+                card,
+                measure_threads(
+                    Path(card.path),
+                    tuning_texts(),
+                    cpu,
+                    meter_for(card, cpu),
+                    ROUNDS,
+                    begin(f"measuring {card.id}"),
+                ),
+            )
+            for card in cards
+        ]
+
+
+def _remember(folders: Folders, best: dict[str, int]) -> None:
+    """Store it, and make sure that it is stored: the journal's writes are queued."""
+    folders.create()
+    journal = SqliteJournal(folders.journal, time.time())
+    try:
+        for sha256, threads in best.items():
+            journal.write_threads(sha256, engine_name(), threads)
+        if not best.items() <= journal.threads(engine_name()).items():
+            raise InvalidConfig(f"{folders.journal} could not be written; try again")
+    finally:
+        journal.close()
+
+
+def _table(rows: Sequence[ThreadRow]) -> list[Sequence[str]]:
+    head = ("THREADS", "ON", "TOK/S 1", "TOK/S 8", "FIRST TOKEN 8", "J/TOK 1", "J/TOK 8")
+    return [
+        head,
+        *(
+            (
+                str(row.threads),
+                f"CPUs {','.join(map(str, row.cpus))}" if row.cpus else "any CPU",
+                f"{row.one.tok_s:.1f}",
+                f"{row.many.tok_s:.1f}",
+                f"{row.many.ttft_s * 1000:.0f} ms",
+                f"{row.one.joules:.3f}",
+                f"{row.many.joules:.3f}",
+            )
+            for row in rows
+        ),
+    ]
+
+
+def _facts(row: ThreadRow) -> dict[str, Any]:
+    return {
+        "threads": row.threads,
+        "cpus": row.cpus,
+        **{f"{name}_1": round(value, 5) for name, value in row.one._asdict().items()},
+        **{f"{name}_8": round(value, 5) for name, value in row.many._asdict().items()},
+    }
