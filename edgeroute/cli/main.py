@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_service(verbs)
     _add_questions(verbs)
     _add_machine(verbs)
+    _add_evaluations(verbs)
     return parser
 
 
@@ -112,8 +113,36 @@ def _add_machine(verbs: "Verbs") -> None:
     link.add_argument("--id", help="the name to use (a-z 0-9 . _ -)")
     unlink = _verb(actions, "unlink", ("machine", "unlink"), "Forget a linked file, not delete it.")
     unlink.add_argument("model", help="its id")
+    tune = _verb(actions, "tune", ("tune", "tune"), "Find the format this machine runs best.")
+    tune.add_argument("model", help="its id; the model itself stays as it is")
+    tune.add_argument("--formats", metavar="LIST", help="e.g. q8_0,q4_0; all with fast kernels")
+    tune.add_argument(
+        "--max-loss",
+        type=_finite,
+        metavar="PERCENT",
+        help="keep the fastest format whose perplexity is worse by no more than this",
+    )
+    tune.add_argument("--yes", action="store_true", help="keep what is faster at no loss")
+    calibrate = _verb(
+        verbs, "calibrate", ("calibrate", "calibrate"), "Find the best thread count per model."
+    )
+    calibrate.add_argument("models", nargs="*", metavar="MODEL", help="ids; all by default")
+    calibrate.add_argument("--force", action="store_true", help="even on a busy machine")
     doctor = _verb(verbs, "doctor", ("machine", "doctor"), "Say what this machine has.")
     doctor.add_argument("--root", help="read this folder as the root of a machine")
+
+
+def _add_evaluations(verbs: "Verbs") -> None:
+    parser = verbs.add_parser("eval", help="Evaluate parts of EdgeRoute on labelled files.")
+    kinds = parser.add_subparsers(required=True, metavar="WHAT")
+    tasks = _verb(kinds, "tasks", ("evaluate", "tasks"), "How well tasks are recognised.")
+    sensitivity = _verb(
+        kinds, "sensitivity", ("evaluate", "sensitivity"), "How well secrets are found."
+    )
+    rows = {tasks: "{id, text, task?, source?}", sensitivity: "{id, text, spans?, sensitive?}"}
+    for kind, form in rows.items():
+        kind.add_argument("file", help=f"JSON Lines: {form}")
+        kind.add_argument("--out", metavar="FILE", help="write one prediction per row")
 
 
 if __name__ == "__main__":

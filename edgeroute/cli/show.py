@@ -19,6 +19,7 @@ def decision_lines(account: dict[str, Any]) -> Iterator[str]:
         f"  task      {account['task']} ({account['task_probability']:.0%} sure), "
         f"label {account['label']}, profile {account['profile']}"
     )
+    yield from _reading_lines(account)
     if account["target"] is None:
         yield f"  refused   {account['reason']}"
         yield f"  change    {account['change']}"
@@ -31,6 +32,15 @@ def decision_lines(account: dict[str, Any]) -> Iterator[str]:
         yield from _plan_lines(account["plan"])
     for rejected in account["rejected"]:
         yield f"  not {rejected['target']}: {rejected['reason']}"
+
+
+def _reading_lines(account: dict[str, Any]) -> Iterator[str]:
+    """What else was read from the text, where it says something."""
+    if account["subject"] is not None:
+        yield f"  subject   {account['subject']} ({account['subject_probability']:.0%} sure)"
+    delicate = [*account["topics"], *account["findings"]]
+    if delicate:
+        yield f"  delicate  {', '.join(delicate)}"
 
 
 def _outcome_lines(account: dict[str, Any]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What the surface of a request tells: its task, how sure that is, and its lengths."""
+"""How long prompts are counted to be, and answers expected."""
 
 from pathlib import Path
 
@@ -6,86 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeroute.domain.features import Features, Task
-from edgeroute.domain.request import Message, Request, Sampling
-from edgeroute.domain.units import RequestId
-from edgeroute.understanding.surface import (
-    SurfaceUnderstanding,
-    classify,
-    count_tokens,
-    output_tokens,
-    prompt_tokens,
-)
+from edgeroute.domain.features import Task
+from edgeroute.domain.request import Message
+from edgeroute.understanding.lengths import Length, answer_length, count_tokens, prompt_tokens
 from tests.unit.understanding.authored import AUTHORED, MESSY
 
 any_text = st.text(st.characters(), max_size=400)  # lone surrogates too
-messages = st.lists(
-    st.builds(Message, st.sampled_from(["system", "user", "assistant", "tool"]), any_text),
-    max_size=4,
-).map(tuple)
+LEARNED = Length(100, 300)
 
 
-def features(*conversation: Message, **sampling: int) -> Features:
-    request = Request(
-        RequestId("r1"), "auto", conversation, Sampling(max_tokens=sampling.get("max_tokens"))
-    )
-    return SurfaceUnderstanding().features(request)
-
-
-@pytest.mark.parametrize(("task", "prompt"), AUTHORED, ids=lambda value: str(value)[:40])
-def test_a_plain_prompt_is_recognised(task: Task, prompt: str) -> None:
-    assert classify(prompt)[0] is task
-
-
-def test_most_messy_prompts_are_recognised_and_the_probability_is_honest() -> None:
-    told = [(classify(prompt), task) for task, prompt in MESSY]
-    right = sum(guess is task for (guess, _), task in told) / len(told)
-    claimed = sum(probability for (_, probability), _ in told) / len(told)
-    assert right >= 0.85
-    assert claimed <= right
-    unsure = [guess is task for (guess, probability), task in told if probability < 0.3]
-    sure = [guess is task for (guess, probability), task in told if probability > 0.6]
-    assert sum(unsure) / len(unsure) < 0.8
-    assert sum(sure) / len(sure) > 0.95
-
-
-@given(messages, st.none() | st.integers(1, 9999))
-def test_no_text_is_too_strange(conversation: tuple[Message, ...], bound: int | None) -> None:
-    request = Request(RequestId("r1"), "auto", conversation, Sampling(max_tokens=bound))
-    told = SurfaceUnderstanding().features(request)
-    assert 1 / len(Task) <= told.task_probability <= 1
-    assert told.prompt_tokens >= 40
-    assert 1 <= told.output_tokens <= 4000
-    assert told.max_tokens == bound
-    assert SurfaceUnderstanding().features(request) == told
-
-
-def test_nothing_at_all_is_unknown_and_doubtful() -> None:
-    task, probability = classify("")
-    assert task is Task.UNKNOWN
-    assert probability < 0.3
-
-
-def test_only_the_ends_of_a_long_message_are_read() -> None:
-    filler = "lorem ipsum dolor sit amet " * 400
-    assert classify(f"Translate to French: {filler}")[0] is Task.TRANSLATE
-    assert classify(f"{filler}\n\nSummarise the text above.")[0] is Task.SUMMARISE
-    assert classify(f"{filler} python code {filler}") == classify(f"{filler}{filler}")
-
-
-def test_the_last_user_message_is_the_one_that_asks() -> None:
-    chat = Message("user", "hi there, how are you?")
-    reply = Message("assistant", "Fine! Shall I write a python function?")
-    ask = Message("user", "What is 17*23?")
-    assert features(chat, reply, ask).task is Task.MATH
-    assert features(ask, reply, chat).task is Task.CHIT_CHAT
-
-
-def test_a_system_prompt_tips_the_balance_and_does_not_outweigh_the_message() -> None:
-    system = Message("system", "Translate what the user says into German.")
-    assert features(Message("user", "the blue house by the sea")).task is Task.UNKNOWN
-    assert features(system, Message("user", "the blue house by the sea")).task is Task.TRANSLATE
-    assert features(system, Message("user", "calculate 15% of 240 + 12")).task is Task.MATH
+def usual(asked: str, task: Task = Task.KNOWLEDGE_QA) -> int:
+    return answer_length(asked, task, LEARNED).usual
 
 
 # ---- how long the answer -----------------------------------------------------------------------
@@ -105,12 +36,12 @@ def test_a_system_prompt_tips_the_balance_and_does_not_outweigh_the_message() ->
     ],
 )
 def test_an_answer_is_as_long_as_it_was_asked_to_be(asked: str, least: int, most: int) -> None:
-    assert least <= output_tokens(asked, classify(asked)[0]) <= most
+    assert least <= usual(asked) <= most
 
 
 def test_brief_is_shorter_and_detailed_longer_than_plain() -> None:
     brief, plain, detailed = (
-        output_tokens(f"Explain {how} how tides work", Task.KNOWLEDGE_QA)
+        usual(f"Explain {how} how tides work", Task.KNOWLEDGE_QA)
         for how in ("briefly", "to me", "in detail")
     )
     assert brief < plain < detailed
@@ -118,18 +49,18 @@ def test_brief_is_shorter_and_detailed_longer_than_plain() -> None:
 
 def test_things_counted_in_a_sum_are_not_the_length_of_its_answer() -> None:
     asked = "I read 3 pages a day. How many pages do I read in 14 days?"
-    assert output_tokens(asked, Task.MATH) == output_tokens("17*23", Task.MATH)
+    assert usual(asked, Task.MATH) == usual("17*23", Task.MATH)
 
 
 def test_a_translation_is_as_long_as_its_text() -> None:
     text = "the cat sat on the mat and looked at the moon " * 50  # 550 tokens
-    assert 350 <= output_tokens(f"Translate to French: {text}", Task.TRANSLATE) <= 700
-    assert output_tokens(f"What is this text about? {text}", Task.KNOWLEDGE_QA) < 200
-    assert output_tokens(text * 1000, Task.TRANSLATE) == 4000
+    assert 350 <= usual(f"Translate to French: {text}", Task.TRANSLATE) <= 700
+    assert usual(f"What is this text about? {text}", Task.KNOWLEDGE_QA) < 200
+    assert usual(text * 1000, Task.TRANSLATE) == 4000
 
 
 def test_an_absurd_length_is_not_believed() -> None:
-    assert output_tokens("Write 9999 pages", Task.CREATIVE) == 4000
+    assert usual("Write 9999 pages", Task.CREATIVE) == 4000
 
 
 # ---- how long the prompt -----------------------------------------------------------------------

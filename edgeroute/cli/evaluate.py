@@ -1,0 +1,54 @@
+"""`eval`: what the daemon's own parts achieve on files of labelled rows."""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgeroute.catalog.folders import shipped
+from edgeroute.cli.show import print_json, table
+from edgeroute.evaluation import sensitivity as on_sensitivity
+from edgeroute.evaluation import tasks as on_tasks
+from edgeroute.evaluation.rows import read_rows, write_rows
+from edgeroute.understanding.reader import Reader
+
+
+def tasks(options: argparse.Namespace) -> int:
+    """Print how well tasks are recognised."""
+    rows = read_rows(Path(options.file), on_tasks.TaskRow)
+    predictions = on_tasks.predict(rows, Reader.load(shipped("models") / "understanding"))
+    if options.out:
+        write_rows(Path(options.out), on_tasks.out_rows(predictions))
+    _tell(on_tasks.report(predictions), as_json=options.json)
+    return 0
+
+
+def sensitivity(options: argparse.Namespace) -> int:
+    """Print how well identifiers and secrets are found."""
+    rows = read_rows(Path(options.file), on_sensitivity.SensitivityRow)
+    predictions = on_sensitivity.predict(rows)
+    if options.out:
+        write_rows(Path(options.out), on_sensitivity.out_rows(predictions))
+    _tell(on_sensitivity.report(predictions), as_json=options.json)
+    return 0
+
+
+def _tell(report: Mapping[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(report)
+        return
+    for name, value in report.items():
+        if not isinstance(value, Mapping):
+            print(f"{name:<16} {value}")
+    for name, value in report.items():
+        if isinstance(value, Mapping):
+            print(f"\n{name}")
+            rows = [(key, *_cells(entry)) for key, entry in value.items()]
+            width = max(len(row) for row in rows)
+            print(*table([row + ("",) * (width - len(row)) for row in rows]), sep="\n")
+
+
+def _cells(entry: object) -> tuple[str, ...]:
+    if isinstance(entry, Mapping):
+        return tuple(f"{key} {value}" for key, value in entry.items())
+    return (str(entry),)

@@ -1,0 +1,90 @@
+"""Request to `Features`: the last that sees the text.
+
+Owns which part of a conversation is read for what, and nothing of how: the encoder reads what is
+asked, the scanner what is delicate, `lengths` counts.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from edgeroute.domain.features import Features, Subject, Task
+from edgeroute.domain.request import Request
+from edgeroute.understanding.encoder import Encoder, Reading
+from edgeroute.understanding.lengths import Length, answer_length, prompt_tokens
+from edgeroute.understanding.sensitivity import Sensitivity, scan, scan_request
+
+_WITH_SUBJECT = (Task.KNOWLEDGE_QA, Task.REASONING)
+_PHONE = "note 099 123 45 671"
+"""Has number plans loaded, which takes some 50 ms the first time."""
+_DIGITS = 4
+"""Probabilities are rounded: what is journalled shall be short."""
+
+
+class Reader:
+    """Implements `ports.Understanding`.
+
+    Args:
+        encoder: Reads a message.
+        scan: Looks for identifiers and secrets in all of a request; never raises.
+    """
+
+    def __init__(self, encoder: Encoder, scan: Callable[[Request], Sensitivity]) -> None:
+        self._encoder = encoder
+        self._scan = scan
+
+    @classmethod
+    def load(cls, folder: Path) -> "Reader":
+        """A reader with the model of `folder`, warmed up.
+
+        Raises:
+            InvalidModelFile: See `Encoder.load`.
+        """
+        encoder = Encoder.load(folder)
+        scan(_PHONE)
+        return cls(encoder, scan_request)
+
+    def features(self, request: Request) -> Features:
+        """Describe a request. Never raises, whatever the text."""
+        asked, context = _last_two(request)
+        reading = self._encoder.read(asked, context)
+        length = answer_length(
+            asked, reading.task, Length(reading.output_tokens, reading.output_tokens_p90)
+        )
+        found = self._scan(request)
+        subject, sure = _subject(reading)
+        return Features(
+            task=reading.task,
+            task_probability=round(reading.tasks[reading.task], _DIGITS),
+            prompt_tokens=prompt_tokens(request.messages),
+            output_tokens=length.usual,
+            max_tokens=request.sampling.max_tokens,
+            output_tokens_p90=length.most,
+            subject=subject,
+            subject_probability=sure,
+            needs_tools=round(reading.needs_tools, _DIGITS),
+            needs_fresh=round(reading.needs_fresh, _DIGITS),
+            difficulty=round(reading.difficulty, _DIGITS),
+            topics=reading.topics,
+            findings=found.types,
+            label=found.label,
+        )
+
+
+def _last_two(request: Request) -> tuple[str, str]:
+    """What the user asks, and before it: the user's last message, or else the system's."""
+    asked, before = islice(_chain(request), 2)
+    return asked, before
+
+
+def _chain(request: Request) -> Iterator[str]:
+    messages = request.messages
+    yield from (m.content for m in reversed(messages) if m.role == "user")
+    yield from (m.content for m in messages if m.role in {"system", "developer"})
+    yield from ("", "")
+
+
+def _subject(reading: Reading) -> tuple[Subject | None, float]:
+    if reading.subject is None or reading.task not in _WITH_SUBJECT:
+        return None, 0.0
+    return reading.subject, round(reading.subject_probability, _DIGITS)
