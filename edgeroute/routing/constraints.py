@@ -80,10 +80,16 @@ def _label_sentence(view: View, _estimates: Estimates, at: int) -> tuple[str, st
     return reason, f"set max_label = '{view.label.word}' for {target.id} or {relabel}"
 
 
+_SURELY = 2
+"""Prompt tokens are an upper estimate, 1.8 times the truth in the median of prose. What is over the
+context by half of it is surely too long; about the rest the worker's own count decides."""
+
+
 def _tokens_needed(view: View) -> int:
-    """The prompt with the answer that the caller asked for, or else with one token of answer."""
+    """The prompt at least, with the answer asked for, or else with one token of answer."""
     features = view.features
-    return features.prompt_tokens + (1 if features.max_tokens is None else features.max_tokens)
+    answer = 1 if features.max_tokens is None else features.max_tokens
+    return features.prompt_tokens // _SURELY + answer
 
 
 def _context(view: View, _estimates: Estimates) -> Excess:
@@ -92,9 +98,10 @@ def _context(view: View, _estimates: Estimates) -> Excess:
 
 def _context_sentence(view: View, _estimates: Estimates, at: int) -> tuple[str, str]:
     target, needed = view.roster.targets[at], _tokens_needed(view)
-    answer = needed - view.features.prompt_tokens
+    prompt = view.features.prompt_tokens // _SURELY
+    answer = needed - prompt
     reason = (
-        f"{target.id} holds {target.context} tokens; up to {view.features.prompt_tokens} of prompt "
+        f"{target.id} holds {target.context} tokens; at least {prompt} of prompt "
         f"and {answer} of answer make {needed}"
     )
     over = needed - target.context

@@ -32,7 +32,7 @@ class Case:
 
 
 PUBLIC = Label.PUBLIC
-LONG = Features(Task.SUMMARISE, 0.9, prompt_tokens=4000, output_tokens=100, max_tokens=500)
+LONG = Features(Task.SUMMARISE, 0.9, prompt_tokens=8000, output_tokens=100, max_tokens=500)
 CASES = (
     Case(
         RejectionCode.NOT_NAMED,
@@ -144,9 +144,9 @@ def test_a_filter_rejects_says_why_and_the_change_it_names_is_enough(case: Case)
 
 
 def test_without_max_tokens_a_prompt_needs_room_for_one_token_of_answer() -> None:
-    fits = Features(Task.SUMMARISE, 0.9, prompt_tokens=4095, output_tokens=100)
+    fits = Features(Task.SUMMARISE, 0.9, prompt_tokens=8191, output_tokens=100)  # 4095 at least
     assert isinstance(decide(view_of(SMOLLM2, features=fits)), Decision)
-    full = replace(fits, prompt_tokens=4096)
+    full = replace(fits, prompt_tokens=8192)
     refusal = decide(view_of(SMOLLM2, features=full))
     assert isinstance(refusal, Refusal)
     assert refusal.change == "shorten the prompt by about 1 tokens"
