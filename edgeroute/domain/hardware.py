@@ -4,6 +4,7 @@ Every field that a machine may lack is optional: `None` is "not there or not rea
 `Gap`s say which and why. Nothing here is ever a silent zero.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -138,6 +139,19 @@ class Telemetry:
     gpus: tuple[Gpu, ...] = ()
     thermal: tuple[ThermalZone, ...] = ()
     gaps: tuple[Gap, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CpuTimes:
+    """CPU seconds spent so far; only differences mean anything.
+
+    Attributes:
+        everybody: By all programs, on the CPUs that this process may use.
+        processes: By each of the processes asked for that still lives.
+    """
+
+    everybody: float
+    processes: Mapping[int, float]
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,19 @@ class EchoBehaviour:
     fail_load: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ThreadCounts:
+    """Threads that a loaded model computes with.
+
+    Attributes:
+        single: In steps of one row: one answer, and no prompt.
+        batch: In all others.
+    """
+
+    single: int
+    batch: int
+
+
 KvType = Literal["f16", "q8_0"]
 
 
@@ -75,6 +88,7 @@ class LoadPlan:
         main_gpu: Index of the GPU that holds what is not split.
         tensor_split: Share of the layers per GPU; empty where there is none.
         threads: Threads for decoding and for prefill.
+        sha256: Hash of the file; what was saved of the model's conversations is valid for it.
     """
 
     model: ModelId
@@ -88,6 +102,7 @@ class LoadPlan:
     main_gpu: int = 0
     tensor_split: tuple[float, ...] = ()
     echo: EchoBehaviour | None = None
+    sha256: str = ""
 
     @property
     def key(self) -> str:

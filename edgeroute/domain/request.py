@@ -11,6 +11,10 @@ from edgeroute.domain.units import Joules, RequestId, Usd
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length"]
+Priority = Literal["interactive", "background"]
+Overflow = Literal["refuse", "shift"]
+"""What happens when an answer outgrows the context: it ends there with `length`, or the oldest
+turns are dropped from memory and it goes on."""
 
 AUTO = "auto"
 """The model name that asks for routing; `auto:<profile>` also names the profile."""
@@ -64,6 +68,7 @@ class Request:
         model: `auto`, or a model id that must be used.
         profile: Profile asked for by this request; `None` leaves the daemon's.
         app: Who asks; unknown callers are `default`.
+        priority: Somebody waits for the answer, or nobody does.
         ignored: Names of unknown fields; they were dropped and are told to the caller.
     """
 
@@ -77,6 +82,8 @@ class Request:
     app: str = "default"
     session: str | None = None
     stream: bool = False
+    priority: Priority = "interactive"
+    overflow: Overflow = "refuse"
     ignored: tuple[str, ...] = ()
 
     @property
@@ -90,6 +97,7 @@ class Usage:
     """Tokens and seconds counted by the worker, whose count decides.
 
     Attributes:
+        cached_tokens: How many of the prompt's tokens were in memory already.
         prefill_s: From the first prompt token decoded to the first token drawn.
         decode_s: From the first token drawn to the last.
     """
@@ -98,6 +106,7 @@ class Usage:
     completion_tokens: int
     prefill_s: float = 0.0
     decode_s: float = 0.0
+    cached_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

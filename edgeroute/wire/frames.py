@@ -11,7 +11,7 @@ import msgspec
 
 from edgeroute.domain.errors import InvalidRequest
 from edgeroute.domain.load import LoadPlan
-from edgeroute.domain.request import FinishReason, Message, Sampling, Usage
+from edgeroute.domain.request import FinishReason, Message, Overflow, Priority, Sampling, Usage
 
 MAX_FRAME = 1 << 20
 """Bytes of one frame's payload."""
@@ -27,18 +27,51 @@ class Load(msgspec.Struct, frozen=True, tag="load"):
     plan: LoadPlan
 
 
-class Generate(msgspec.Struct, frozen=True, tag="generate"):
-    """Answer this conversation; `id` is unique over the worker's life."""
+class Generate(msgspec.Struct, frozen=True, tag="generate", omit_defaults=True):
+    """Answer this conversation; `id` is unique over the worker's life.
+
+    Attributes:
+        app: Who asks; apps get equal shares of the worker.
+        tenant: App and label; prefixes are shared within a tenant alone.
+        deadline_s: Seconds from now at which the answer is worth nothing; `None` is never.
+        expected_tokens: Length that one such answer in ten exceeds; it stands for `max_tokens`
+            where there is none.
+        keep: The conversation may be kept in memory for its next turn. Never for `secret`.
+    """
 
     id: int
     messages: tuple[Message, ...]
     sampling: Sampling
+    app: str = "default"
+    tenant: str = ""
+    priority: Priority = "interactive"
+    deadline_s: float | None = None
+    expected_tokens: int = 256
+    overflow: Overflow = "refuse"
+    keep: bool = True
 
 
 class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
     """Drop this sequence, queued or running; not answered, unknown ids are harmless."""
 
     id: int
+
+
+class Threads(msgspec.Struct, frozen=True, tag="threads"):
+    """Compute with so many threads from now on: steps of one row, and all others."""
+
+    single: int
+    batch: int
+
+
+class Save(msgspec.Struct, frozen=True, tag="save"):
+    """Send the state of every conversation kept; answered by `Saved`. The worker ends after it."""
+
+
+class Forget(msgspec.Struct, frozen=True, tag="forget"):
+    """Give up a saved state, which the daemon has dropped; unknown keys are harmless."""
+
+    key: str
 
 
 class Part(msgspec.Struct, frozen=True, tag="part"):
@@ -48,7 +81,9 @@ class Part(msgspec.Struct, frozen=True, tag="part"):
     last: bool
 
 
-ToWorker = Load | Generate | Cancel | Part
+ToWorkerMessage = Load | Generate | Cancel | Threads | Save | Forget
+"""What a worker acts on, once parts are joined."""
+ToWorker = ToWorkerMessage | Part
 
 # ---- worker to daemon -------------------------------------------------------------------------
 
@@ -106,7 +141,31 @@ class Step(msgspec.Struct, frozen=True, tag="step", omit_defaults=True):
     failed: list[Failed] = []
 
 
-FromWorker = Progress | Ready | LoadRefused | Step
+class Saved(msgspec.Struct, frozen=True, tag="saved"):
+    """Every state was sent; the answer to `Save`."""
+
+
+FromWorker = Progress | Ready | LoadRefused | Step | Saved
+
+# ---- states of conversations, both ways ---------------------------------------------------------
+
+
+class SavedState(msgspec.Struct, frozen=True):
+    """A conversation's state: one datagram on a socket of its own, with one file descriptor.
+
+    The descriptor is sealed anonymous memory (memfd): `tokens` int32 token ids in the machine's
+    byte order, then `size` bytes of llama.cpp's sequence state. It never touches a disk, and is
+    valid for this model, engine version and `LoadPlan.kv_type` alone.
+
+    Attributes:
+        key: Hex digest of tenant and tokens; verifies, never finds.
+    """
+
+    key: str
+    tenant: str
+    tokens: int
+    size: int
+
 
 # ---- bytes ------------------------------------------------------------------------------------
 
@@ -179,7 +238,7 @@ class WorkerInbox:
         self._deframer = Deframer()
         self._parts = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[Load | Generate | Cancel]:
+    def feed(self, data: bytes) -> Iterator[ToWorkerMessage]:
         """Yield every message that `data` completes.
 
         Raises:

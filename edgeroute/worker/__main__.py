@@ -1,6 +1,6 @@
 """The worker process: one model, one socket.
 
-    python -m edgeroute.worker --fd N                   spawned by the daemon
+    python -m edgeroute.worker --fd N [--states-fd N]   spawned by the daemon
     python -m edgeroute.worker --self-test MODEL.gguf   does this machine's llama.cpp work?
 
 Exit status: 0 the daemon is gone or the self-test passed, 1 the model could not be loaded or the
@@ -20,6 +20,7 @@ from edgeroute.worker.channel import Channel
 from edgeroute.worker.loop import Loop
 from edgeroute.worker.ports import Engine, Report
 from edgeroute.worker.scheduler import Scheduler
+from edgeroute.worker.sessions import Sessions
 
 PROGRESS_S = 0.2
 """Seconds between two `Progress` frames, at least."""
@@ -32,19 +33,27 @@ def main() -> int:
     mode = parser.add_mutually_exclusive_group(required=True)
     mode.add_argument("--fd", type=int, help="inherited end of a socketpair with the daemon")
     mode.add_argument("--self-test", metavar="MODEL", help="load a GGUF file, decode, compare")
+    parser.add_argument("--states-fd", type=int, help="the same for states of conversations")
     arguments = parser.parse_args()
     if arguments.self_test is not None:
         from edgeroute.worker.self_test import run  # noqa: PLC0415 - needs llama.cpp
 
         return run(arguments.self_test)
-    serve(Channel(socket.socket(fileno=arguments.fd)))
+    channel = Channel(socket.socket(fileno=arguments.fd))
+    channel.watch()
+    states = arguments.states_fd
+    serve(channel, None if states is None else socket.socket(fileno=states))
     return EXIT_FAILED
 
 
-def serve(channel: Channel) -> None:
+def serve(channel: Channel, states: socket.socket | None) -> None:
     """Load what the daemon's first message says, then serve until it hangs up.
 
     Returns only where the model could not be loaded.
+
+    Args:
+        channel: To the daemon.
+        states: Where states of conversations come and go; without it none is saved.
     """
     while not channel.messages:
         channel.receive(wait=True)
@@ -59,16 +68,27 @@ def serve(channel: Channel) -> None:
         channel.send(LoadRefused(error.code, error.message))
         channel.drain()
         return
-    scheduler = Scheduler(slots=plan.slots, context=engine.context, batch=plan.batch)
+    cells = engine.cells
+    scheduler = Scheduler(
+        slots=plan.slots,
+        context=engine.context,
+        batch=plan.batch,
+        reuse=cells.can_reuse,
+        can_shift=cells.can_shift,
+    )
+    if states is not None:
+        states.settimeout(None)
+        channel.wake_for(states)
+    sessions = Sessions(states, cells, scheduler.shelf, engine.context)
     gc.collect()
     gc.freeze()  # not disabled: each conversation that a template refuses leaves a cycle
     load_s = time.perf_counter() - started
     channel.send(Ready(engine.name, engine.context, load_s, engine.gpu_bytes))
-    Loop(channel, engine, scheduler).run()
+    Loop(channel, engine, scheduler, sessions).run()
 
 
 class _Reporter:
-    """Sends `Progress` now and then, and notices meanwhile that the daemon is gone."""
+    """Sends `Progress` now and then."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -78,7 +98,6 @@ class _Reporter:
         now = time.perf_counter()
         if now >= self._next:
             self._next = now + PROGRESS_S
-            self._channel.receive()
             self._channel.send(Progress(fraction))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import llama_cpp.llama_cpp as llama
 import numpy as np
 
-from edgeroute.worker.scheduler import Run
+from edgeroute.worker.sequence import Run
 
 
 class Batch:

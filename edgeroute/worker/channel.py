@@ -1,20 +1,21 @@
 """The worker's end of the socketpair: messages in, frames out, and the one rule of its life.
 
-The rule: EOF means that the daemon is gone, and ends this process at once, wherever it is noticed
-(in the loop, or in a callback in the middle of a load or a decode). Not by the parent's death
-signal, which follows the daemon's thread that spawned, not the daemon.
+The rule: EOF means that the daemon is gone, and ends this process at once, whatever it does: a
+thread sleeps until then. Not by the parent's death signal, which follows the daemon's thread that
+spawned, not the daemon.
 """
 
 import os
 import select
 import socket
 import sys
+import threading
 import time
 from collections import deque
 from typing import NoReturn
 
 from edgeroute.domain.errors import InvalidRequest
-from edgeroute.wire.frames import Cancel, FromWorker, Generate, Load, WorkerInbox, encode
+from edgeroute.wire.frames import FromWorker, ToWorkerMessage, WorkerInbox, encode
 
 READ_SIZE = 1 << 18
 MAX_UNSENT = 4 << 20
@@ -26,7 +27,7 @@ EXIT_PROTOCOL = 65
 
 
 class Channel:
-    """Non-blocking, single-threaded.
+    """Non-blocking; all of it but the watch is for one thread.
 
     Attributes:
         messages: What has arrived and is not taken yet, oldest first.
@@ -34,7 +35,7 @@ class Channel:
 
     def __init__(self, sock: socket.socket) -> None:
         sock.settimeout(0)  # never blocks; waiting is by poll
-        self.messages: deque[Load | Generate | Cancel] = deque()
+        self.messages: deque[ToWorkerMessage] = deque()
         self._sock = sock
         self._inbox = WorkerInbox()
         self._unsent = bytearray()
@@ -42,9 +43,25 @@ class Channel:
         self._poll.register(sock, select.POLLIN)
         self._next_glance = 0.0
 
+    def watch(self) -> None:
+        """End the process as soon as the daemon is gone, also in the middle of a load or a decode.
+
+        llama.cpp works without the interpreter's lock, so the watching thread can run; until there
+        is something to do it costs nothing.
+        """
+        threading.Thread(target=_watch, args=(self._sock.fileno(),), daemon=True).start()
+
+    def wake_for(self, sock: socket.socket) -> None:
+        """Let `receive` return, too, when another socket can be read."""
+        self._poll.register(sock, select.POLLIN)
+
     def receive(self, *, wait: bool = False) -> None:
         """Take what has arrived; with `wait`, sleep until the socket can be read or written."""
-        for _, event in self._poll.poll(None if wait else 0):
+        for descriptor, event in self._poll.poll(None if wait else 0):
+            if descriptor != self._sock.fileno():
+                if event & ~select.POLLIN:
+                    self._poll.unregister(descriptor)  # hung up; it would wake us for ever
+                continue
             if event & select.POLLOUT:
                 self._flush()
             if event & ~select.POLLOUT:
@@ -101,6 +118,13 @@ class Channel:
             _leave(0)
         wanted = select.POLLIN | (select.POLLOUT if self._unsent else 0)
         self._poll.modify(self._sock, wanted)
+
+
+def _watch(descriptor: int) -> None:
+    hang_up = select.poll()
+    hang_up.register(descriptor, 0)  # which is reported unasked
+    hang_up.poll()
+    _leave(0)
 
 
 def _leave(status: int) -> NoReturn:

@@ -1,7 +1,7 @@
 """The echo engine: a worker process without a model, for tests and benches.
 
 Answers with the words of the last user message, one token each. Everything around it is real:
-process, frames, loop, batching. What it pretends is in `EchoBehaviour`.
+process, frames, loop, batching, reuse. What it pretends is in `EchoBehaviour`.
 """
 
 import os
@@ -9,29 +9,69 @@ import re
 import signal
 import time
 from array import array
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from zlib import crc32
 
 from edgeroute.domain.errors import EdgeRouteError, LoadFailed
 from edgeroute.domain.load import EchoBehaviour, LoadPlan
 from edgeroute.domain.request import Message
 from edgeroute.wire.frames import Generate
 from edgeroute.worker.ports import Interrupted, Report, Token
-from edgeroute.worker.scheduler import Run
+from edgeroute.worker.sequence import Run
 
 _WORD = re.compile(r"\s*\S+")
 _PAGE = 4096
 _NAP_S = 0.02
 """How long it pretends to compute before it asks whether it is still wanted."""
+_LARGEST_TOKEN = 0x7FFFFFFF
+
+
+class EchoCells:
+    """Slots that hold the tokens themselves; a state is their bytes."""
+
+    def __init__(self) -> None:
+        self.can_reuse = True
+        self.can_shift = True
+        self.slots: defaultdict[int, array[int]] = defaultdict(lambda: array("i"))
+
+    def trim(self, slot: int, length: int) -> None:
+        """See `ports.Cells`."""
+        del self.slots[slot][length:]
+
+    def copy(self, source: int, slot: int, length: int) -> None:
+        """See `ports.Cells`."""
+        self.slots[slot] = self.slots[source][:length]
+
+    def shift(self, slot: int, start: int, end: int) -> None:
+        """See `ports.Cells`."""
+        del self.slots[slot][start:end]
+
+    def state_size(self, slot: int) -> int:
+        """See `ports.Cells`."""
+        return len(self.slots[slot]) * self.slots[slot].itemsize
+
+    def save(self, slot: int, state: memoryview) -> bool:
+        """See `ports.Cells`."""
+        state[:] = self.slots[slot].tobytes()
+        return True
+
+    def restore(self, slot: int, state: memoryview) -> bool:
+        """See `ports.Cells`; anything that is not whole tokens is refused."""
+        self.slots[slot] = array("i")
+        if len(state) % self.slots[slot].itemsize:
+            return False
+        self.slots[slot].frombytes(state)
+        return True
 
 
 @dataclass(slots=True)
-class _Slot:
-    """What a slot holds: how many of the prompt's tokens, how many in all, and the answer."""
+class _Echo:
+    """An answer, and how much of it is out; `prompt` is the length of the question."""
 
+    words: list[str]
     prompt: int
-    past: int
-    answer: list[str]
     drawn: int = 0
 
 
@@ -47,8 +87,9 @@ class EchoEngine:
         self.name = "echo"
         self.context = plan.context
         self.gpu_bytes: tuple[int, ...] = ()
+        self.cells = EchoCells()
         self._behaviour = behaviour
-        self._slots: dict[int, _Slot] = {}
+        self._echoes: dict[int, _Echo] = {}
         ends = time.perf_counter() + behaviour.load_s
         while (left := ends - time.perf_counter()) > 0:
             progress(1 - left / behaviour.load_s)
@@ -63,17 +104,17 @@ class EchoEngine:
 
     def encode(self, messages: Sequence[Message]) -> "array[int]":
         """One token per word; see `Engine`."""
-        return array("i", bytes(4 * sum(len(_words(message.content)) for message in messages)))
+        return array("i", (_token(word) for turn in messages for word in _words(turn.content)))
 
-    def open(self, slot: int, request: Generate) -> None:
-        """Empty a slot and choose its answer; see `Engine`."""
+    def open(self, request: Generate) -> None:
+        """Choose an answer; see `Engine`."""
         asked = [message.content for message in request.messages if message.role == "user"]
         prompt = len(self.encode(request.messages))
-        self._slots[slot] = _Slot(prompt, past=0, answer=_words(asked[-1]) if asked else [])
+        self._echoes[request.id] = _Echo(_words(asked[-1]) if asked else [], prompt)
 
-    def close(self, slot: int) -> None:
-        """Forget a slot; see `Engine`."""
-        del self._slots[slot]
+    def close(self, sequence_id: int) -> None:
+        """Forget an answer; see `Engine`."""
+        self._echoes.pop(sequence_id, None)
 
     def decode(self, batch: Sequence[Run], interrupted: Interrupted | None) -> bool:
         """Take as long as the behaviour says; see `Engine`.
@@ -82,7 +123,7 @@ class EchoEngine:
             EdgeRouteError: A run does not go on where its slot ends.
         """
         for run in batch:
-            if run.start != self._slots[run.slot].past:
+            if run.start != len(self.cells.slots[run.slot]):
                 raise EdgeRouteError(f"slot {run.slot} goes on at {run.start}, out of step")
         ends = time.perf_counter() + self._seconds(batch)
         while (left := ends - time.perf_counter()) > 0:
@@ -90,21 +131,26 @@ class EchoEngine:
                 return False
             time.sleep(min(left, _NAP_S))
         for run in batch:
-            self._slots[run.slot].past += len(run.tokens)
+            self.cells.slots[run.slot] += run.tokens
         return True
 
-    def draw(self, run: Run) -> Token:
-        """Take the next word of the answer; see `Engine`."""
-        slot = self._slots[run.slot]
-        if slot.drawn == self._behaviour.die_at_token:
+    def draw(self, runs: Sequence[Run]) -> list[Token]:
+        """Take the next words of the answers; see `Engine`."""
+        return [self._draw(self._echoes[run.id]) for run in runs]
+
+    def set_threads(self, single: int, batch: int) -> None:
+        """Nothing is computed; see `Engine`."""
+
+    def _draw(self, echo: _Echo) -> Token:
+        if echo.drawn == self._behaviour.die_at_token:
             os.kill(os.getpid(), signal.SIGKILL)
-        piece = slot.answer[slot.drawn].encode() if slot.answer else b""
-        slot.drawn += 1
-        return Token(slot.drawn, piece, last=slot.drawn >= len(slot.answer))
+        word = echo.words[echo.drawn] if echo.words else ""
+        echo.drawn += 1
+        return Token(_token(word), word.encode(), last=echo.drawn >= len(echo.words))
 
     def _seconds(self, batch: Sequence[Run]) -> float:
         """Prompts take their time one after the other; streams generate side by side."""
-        prompts = [len(run.tokens) for run in batch if run.start < self._slots[run.slot].prompt]
+        prompts = [len(run.tokens) for run in batch if run.start < self._echoes[run.id].prompt]
         prefill = _seconds(sum(prompts), self._behaviour.prefill_tok_s)
         step = _seconds(int(len(prompts) < len(batch)), self._behaviour.tok_s)
         return max(prefill, step)
@@ -112,6 +158,10 @@ class EchoEngine:
 
 def _words(text: str) -> list[str]:
     return _WORD.findall(text)
+
+
+def _token(word: str) -> int:
+    return crc32(word.encode(errors="replace")) & _LARGEST_TOKEN
 
 
 def _seconds(tokens: int, tok_s: float) -> float:

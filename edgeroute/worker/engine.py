@@ -7,7 +7,6 @@ the high-level `Llama` object has one lock and no batching. Knows neither queue 
 import ctypes
 from array import array
 from collections.abc import Sequence
-from typing import Any
 
 import llama_cpp
 import llama_cpp.llama_cpp as llama
@@ -18,12 +17,13 @@ from edgeroute.domain.load import LoadPlan
 from edgeroute.domain.request import Message
 from edgeroute.wire.frames import Generate
 from edgeroute.worker.batch import Batch
+from edgeroute.worker.cells import LlamaCells
 from edgeroute.worker.llama_log import LlamaLog
 from edgeroute.worker.mapping import give_back_pages
 from edgeroute.worker.ports import Interrupted, Report, Token
 from edgeroute.worker.prompt import PromptEncoder
-from edgeroute.worker.sampler import Sampler, is_plain_argmax
-from edgeroute.worker.scheduler import Run
+from edgeroute.worker.sampler import Candidates, Logits, Sampler, is_plain_argmax
+from edgeroute.worker.sequence import Run
 from edgeroute.worker.template import ChatTemplate
 from edgeroute.worker.vocabulary import Vocabulary
 
@@ -50,16 +50,13 @@ class LlamaEngine:
         llama.llama_backend_init()
         self._model = self._load(plan, progress)
         self._context = self._create_context(plan)
-        self._memory = llama.llama_get_memory(self._context)
-        # A recurrent state has no positions to go back to.
-        self._can_rewind = not (
-            llama.llama_model_is_recurrent(self._model) or llama.llama_model_is_hybrid(self._model)
-        )
+        self.cells = LlamaCells(self._model, self._context)
         self._batch = Batch(plan.batch, plan.slots)
-        self._samplers: dict[int, Sampler] = {}
+        self._samplers: dict[int, Sampler] = {}  # by id, where argmax is not enough
         self.name = f"llama-cpp-python {llama_cpp.__version__}"
         self.context: int = llama.llama_n_ctx_seq(self._context)
         self.vocabulary = Vocabulary(self._model)
+        self._candidates = Candidates(self.vocabulary.size)
         self._prompts = PromptEncoder(self.vocabulary, self._read_template(), self.context)
         give_back_pages(plan.path)  # before the warm-up, which brings back those in use
         self._warm_up(plan, progress)
@@ -72,17 +69,16 @@ class LlamaEngine:
         """Render and tokenise a conversation; see `Engine`."""
         return self._prompts.encode(messages)
 
-    def open(self, slot: int, request: Generate) -> None:
-        """Empty a slot and make its sampler; see `Engine`."""
-        llama.llama_memory_seq_rm(self._memory, slot, -1, -1)
+    def open(self, request: Generate) -> None:
+        """Make a request's sampler; see `Engine`."""
         if not is_plain_argmax(request.sampling):
-            self._samplers[slot] = Sampler(
-                request.sampling, vocabulary=self.vocabulary.size, context=self.context
+            self._samplers[request.id] = Sampler(
+                request.sampling, self._candidates, context=self.context
             )
 
-    def close(self, slot: int) -> None:
-        """Free a slot's sampler; see `Engine`."""
-        sampler = self._samplers.pop(slot, None)
+    def close(self, sequence_id: int) -> None:
+        """Free a request's sampler; see `Engine`."""
+        sampler = self._samplers.pop(sequence_id, None)
         if sampler is not None:
             sampler.close()
 
@@ -94,40 +90,51 @@ class LlamaEngine:
         rewound to where it started, whatever was done of it.
         """
         self._batch.fill(batch)
-        code = self._decode(interrupted, obey=self._can_rewind)
+        code = self._decode(interrupted)
         if code == 0:
             return True
         if code == _ABORTED:
             for run in batch:
-                llama.llama_memory_seq_rm(self._memory, run.slot, run.start, -1)
+                self.cells.trim(run.slot, run.start)
             self._log.forget()  # it calls an abort an error
             return False
         raise EdgeRouteError(f"llama.cpp cannot decode this: {self._log.reason()} (code {code})")
 
-    def draw(self, run: Run) -> Token:
-        """Draw the token that follows a run; see `Engine`."""
-        sampler = self._samplers.get(run.slot)
-        if sampler is not None:
-            return self.vocabulary.token(sampler.draw(self._context, run.last_row))
-        return self.vocabulary.token(int(self.logits(run.last_row).argmax()))
+    def draw(self, runs: Sequence[Run]) -> list[Token]:
+        """Draw the tokens that follow; see `Engine`."""
+        logits = self.logits(len(runs))
+        tokens = logits.argmax(axis=1)  # of all rows at once: 27 us for 8 of 49,152
+        for row, run in enumerate(runs):
+            if sampler := self._samplers.get(run.id):
+                tokens[row] = sampler.draw(logits[row])
+        return [self.vocabulary.token(token) for token in tokens.tolist()]
 
-    def logits(self, row: int) -> "np.ndarray[Any, np.dtype[np.float32]]":
-        """View the logits of a row of the last batch, shape (vocabulary,); gone with the next."""
-        pointer = llama.llama_get_logits_ith(self._context, row)
-        return np.ctypeslib.as_array(pointer, (self.vocabulary.size,))
+    def set_threads(self, single: int, batch: int) -> None:
+        """Set the numbers of threads; see `Engine`."""
+        llama.llama_set_n_threads(self._context, single, batch)
 
-    def _decode(self, interrupted: Interrupted | None, *, obey: bool = True) -> int:
+    def logits(self, rows: int) -> Logits:
+        """View the logits of the last batch, as many rows as it had draws, in their order.
+
+        Shape (rows, vocabulary); gone with the next batch.
+        """
+        pointer = llama.llama_get_logits(self._context)
+        return np.ctypeslib.as_array(pointer, (rows, self.vocabulary.size))
+
+    def _decode(self, interrupted: Interrupted | None) -> int:
         """Call `llama_decode`, asking `interrupted` after every node of the graph.
 
-        That is some 500 calls, 1-3 % of a step that only generates; hence `None` for those.
-        Where not obeyed, it is asked all the same: asking notices that the daemon is gone.
+        That is some 500 calls, 1-3 % of a step that only generates; hence `None` for those, and
+        where an abort could not be undone.
         """
         callback = llama.ggml_abort_callback()
-        if interrupted is not None:
-            callback = llama.ggml_abort_callback(lambda _: interrupted() and obey)
+        if interrupted is not None and self.cells.can_rewind and not self.cells.shifted:
+            callback = llama.ggml_abort_callback(lambda _: interrupted())
         llama.llama_set_abort_callback(self._context, callback, None)
         self._abort_callback = callback  # llama.cpp keeps the pointer until the next one
         code: int = llama.llama_decode(self._context, self._batch.struct)
+        if code in {0, _ABORTED}:
+            self.cells.settle()
         return code
 
     # ---- loading ------------------------------------------------------------------------------
@@ -211,6 +218,6 @@ class LlamaEngine:
     def _warm_up_decode(self, tokens: "array[int]", interrupted: Interrupted) -> None:
         self._batch.fill([Run(id=0, slot=0, row=0, start=0, tokens=tokens, draws=True)])
         code = self._decode(interrupted)
-        llama.llama_memory_clear(self._memory, False)  # noqa: FBT003 - keeps the bytes
+        self.cells.clear()
         if code not in {0, _ABORTED}:
             raise LoadFailed(f"it cannot decode: {self._log.reason()} (code {code})")

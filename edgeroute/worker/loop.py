@@ -1,61 +1,63 @@
 """The worker's loop: messages in, one batch decoded, one `Step` frame out.
 
-One thread, no asyncio. Owns the text and the timing of every sequence; what is decoded next is
-the scheduler's, how is the engine's.
+One thread, no asyncio. Owns the answers; what is decoded next is the scheduler's, how is the
+engine's, what outlives a slot is the sessions'.
 """
 
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from math import inf
 from typing import NoReturn
 
 import msgspec
 
-from edgeroute.domain.errors import EdgeRouteError
-from edgeroute.domain.request import FinishReason, Usage
-from edgeroute.wire.frames import Cancel, Failed, Finished, Generate, Step
+from edgeroute.domain.errors import DeadlineExceeded, EdgeRouteError, InvalidRequest
+from edgeroute.wire.frames import (
+    Cancel,
+    Failed,
+    Finished,
+    Forget,
+    Generate,
+    Save,
+    Saved,
+    Step,
+    Threads,
+)
+from edgeroute.worker.answer import Answer
 from edgeroute.worker.channel import Channel
-from edgeroute.worker.ports import Engine
-from edgeroute.worker.scheduler import Run, Scheduler
+from edgeroute.worker.pace import Pace
+from edgeroute.worker.ports import Engine, Token
+from edgeroute.worker.prefix import Placement, common_prefix
+from edgeroute.worker.scheduler import Scheduler
+from edgeroute.worker.sequence import Run, Terms
+from edgeroute.worker.sessions import Sessions
 from edgeroute.worker.text import AnswerText
 
-
-@dataclass(slots=True)
-class _Answer:
-    """What the loop keeps of a sequence, from `Generate` to its end.
-
-    Attributes:
-        request: With its seed set.
-        started: When its first batch began; times are `perf_counter` seconds, 0 is not yet.
-        first: When its first token was drawn.
-    """
-
-    request: Generate
-    text: AnswerText
-    prompt_tokens: int
-    drawn: int = 0
-    started: float = 0.0
-    first: float = 0.0
-
-    def usage(self, now: float) -> Usage:
-        return Usage(
-            prompt_tokens=self.prompt_tokens,
-            completion_tokens=self.drawn,
-            prefill_s=self.first - self.started,
-            decode_s=now - self.first,
-        )
+JOIN_S = 0.03
+"""How long after its start a batch of prompts is given up for one that comes: 20 ms of work are
+lost, where eight clients that ask at once wait for 180 ms behind the first (SmolLM2)."""
+MOST_TO_JOIN = 256
+"""Rows of prompts from which a batch is full enough as it is."""
 
 
 class Loop:
     """Serves one engine over one channel."""
 
-    def __init__(self, channel: Channel, engine: Engine, scheduler: Scheduler) -> None:
+    def __init__(
+        self, channel: Channel, engine: Engine, scheduler: Scheduler, sessions: Sessions
+    ) -> None:
         self._channel = channel
         self._engine = engine
         self._scheduler = scheduler
-        self._answers: dict[int, _Answer] = {}
+        self._sessions = sessions
+        self._pace = Pace()
+        self._answers: dict[int, Answer] = {}
         self._prefilling: set[int] = set()
+        self._may_join_until = 0.0
+        self._decoded = True
         self._step = Step(pieces=[], finished=[], failed=[])
 
     def run(self) -> NoReturn:
@@ -68,7 +70,9 @@ class Loop:
 
         Sleeps until something arrives where there is nothing to do.
         """
-        self._channel.receive(wait=self._scheduler.idle)
+        # What arrived in the middle of a decode is there already, and nothing else may come.
+        self._channel.receive(wait=self._scheduler.idle and not self._channel.messages)
+        self._sessions.receive()
         while self._channel.messages:
             self._take(self._channel.messages.popleft())
         self._advance()
@@ -82,6 +86,13 @@ class Loop:
                 self._start(message)
             case Cancel():
                 self._drop(message.id)
+            case Threads():
+                self._engine.set_threads(message.single, message.batch)
+            case Forget():
+                self._sessions.forget(message.key)
+            case Save():
+                self._sessions.save_all(self._scheduler.kept())
+                self._channel.send(Saved())
             case _:
                 raise TypeError(f"{type(message).__name__} after Load")
 
@@ -90,19 +101,42 @@ class Loop:
         if sampling.seed is None:
             seed = int.from_bytes(os.urandom(4), "big")
             request = msgspec.structs.replace(request, sampling=replace(sampling, seed=seed))
+        now = time.perf_counter()
         try:
             prompt = self._engine.encode(request.messages)
-            self._scheduler.submit(request.id, prompt, sampling.max_tokens)
+            self._engine.open(request)
+            self._scheduler.submit(request.id, prompt, self._terms(request, prompt, now), now)
         except EdgeRouteError as error:
+            self._engine.close(request.id)
             self._step.failed.append(Failed(request.id, error.code, error.message))
             return
-        self._answers[request.id] = _Answer(request, AnswerText(sampling.stop), len(prompt))
+        self._answers[request.id] = Answer(request, AnswerText(sampling.stop), len(prompt))
+
+    def _terms(self, request: Generate, prompt: "array[int]", now: float) -> Terms:
+        shifts = request.overflow == "shift"
+        return Terms(
+            max_tokens=request.sampling.max_tokens,
+            app=request.app,
+            tenant=request.tenant,
+            priority=request.priority,
+            deadline=inf if request.deadline_s is None else now + request.deadline_s,
+            expected_tokens=request.expected_tokens,
+            overflow=request.overflow,
+            lead=self._lead(request, prompt) if shifts else 0,
+            keep=request.keep,
+        )
+
+    def _lead(self, request: Generate, prompt: "array[int]") -> int:
+        """Count the tokens of the first turn."""
+        try:
+            return common_prefix(self._engine.encode(request.messages[:1]), prompt)
+        except InvalidRequest:  # a template that wants more than a system message
+            return 1
 
     def _drop(self, sequence_id: int) -> None:
-        self._answers.pop(sequence_id, None)
-        slot = self._scheduler.drop(sequence_id)
-        if slot is not None:
-            self._engine.close(slot)
+        if self._answers.pop(sequence_id, None) is not None:
+            self._scheduler.drop(sequence_id)
+            self._engine.close(sequence_id)
 
     def _fail(self, sequence_id: int, error: EdgeRouteError) -> None:
         self._drop(sequence_id)
@@ -111,68 +145,94 @@ class Loop:
     # ---- a step -------------------------------------------------------------------------------
 
     def _advance(self) -> None:
-        for sequence_id, slot in self._scheduler.admit():
-            try:
-                self._engine.open(slot, self._answers[sequence_id].request)
-            except EdgeRouteError as error:
-                self._fail(sequence_id, error)
-        batch = self._scheduler.plan()
+        now = time.perf_counter()
+        for sequence_id in self._scheduler.expire(now):
+            self._fail(sequence_id, DeadlineExceeded("the deadline passed before the answer ended"))
+        for shift in self._scheduler.shift():
+            self._engine.cells.shift(shift.slot, shift.start, shift.end)
+        self._admit(now)
+        batch = self._scheduler.plan(self._pace.prompt_rows)
         if not batch:
             return
         try:
             decoded = self._decode(batch)
         except EdgeRouteError as error:
             for run in batch:
+                self._scheduler.start_over(run.id)  # what is in its slot is of no more use
                 self._fail(run.id, error)
             return
         if decoded:
             self._scheduler.commit(batch)
-            self._draw(batch)
+            self._draw([run for run in batch if run.draws])
 
-    def _decode(self, batch: Sequence[Run]) -> bool:
-        now = time.perf_counter()
-        for run in batch:
-            answer = self._answers[run.id]
-            answer.started = answer.started or now
-        self._prefilling = {run.id for run in batch if len(run.tokens) > 1}
-        return self._engine.decode(batch, self._is_interrupted if self._prefilling else None)
+    def _admit(self, now: float) -> None:
+        admitted = self._scheduler.admit(now, self._pace.best)
+        for sequence_id in admitted.hopeless:
+            self._fail(sequence_id, DeadlineExceeded("the prompt alone would outlast the deadline"))
+        for placement in admitted.placements:
+            reused = self._prepare(placement)
+            self._answers[placement.id].start(now, reused)
+
+    def _prepare(self, placement: Placement) -> int:
+        """Bring into a slot what a sequence begins with; returns how many tokens that is."""
+        slot, cells = placement.slot, self._engine.cells
+        if placement.lost is not None:
+            self._sessions.save(placement.lost)
+        if placement.key:
+            if not self._sessions.restore(placement.key, slot):
+                self._scheduler.start_over(placement.id)
+                return 0
+        elif placement.source not in {slot, -1}:
+            cells.copy(placement.source, slot, placement.reused)
+            return placement.reused
+        cells.trim(slot, placement.reused)
+        return placement.reused
+
+    def _decode(self, batch: list[Run]) -> bool:
+        prompts = [run for run in batch if len(run.tokens) > 1]
+        tokens = sum(len(run.tokens) for run in prompts)
+        self._prefilling = {run.id for run in prompts}
+        started = time.perf_counter()
+        # Given up a moment ago, it is not given up again for the same reason.
+        joinable = self._decoded and tokens <= MOST_TO_JOIN
+        self._may_join_until = started + JOIN_S if joinable else 0.0
+        self._decoded = self._engine.decode(batch, self._is_interrupted if prompts else None)
+        if self._decoded:
+            self._pace.note(tokens, time.perf_counter() - started)
+        return self._decoded
 
     def _is_interrupted(self) -> bool:
-        """Whether the daemon has meanwhile cancelled a sequence whose prompt is in this batch.
+        """Whether this batch is better given up, and planned again.
 
-        The batch is then given up, and planned again without that sequence. One that only
-        generates is not worth it: its row costs less than doing the others twice.
+        1. A prompt in it was cancelled. A sequence that only generates is not worth it: its row
+           costs less than doing the others twice.
+        2. Another prompt has come, and hardly anything is done yet: together they are read in
+           less time than one after the other.
         """
         return self._channel.glance() and any(
-            isinstance(message, Cancel) and message.id in self._prefilling
+            (isinstance(message, Cancel) and message.id in self._prefilling)
+            or (isinstance(message, Generate) and time.perf_counter() < self._may_join_until)
             for message in self._channel.messages
         )
 
-    def _draw(self, batch: Sequence[Run]) -> None:
-        for run in batch:
-            if run.draws:
-                self._draw_one(run)
+    def _draw(self, runs: Sequence[Run]) -> None:
+        if runs:
+            tokens = self._engine.draw(runs)
+            self._accept(zip(runs, tokens, strict=True), time.perf_counter())
 
-    def _draw_one(self, run: Run) -> None:
-        token = self._engine.draw(run)
-        now = time.perf_counter()
-        answer = self._answers[run.id]
-        answer.first = answer.first or now
-        answer.drawn += 1
-        text = answer.text.feed(token.piece)
-        last = token.last or answer.text.stopped
-        finish = self._scheduler.accept(run.id, token.id, last=last)
-        if finish is not None:
-            text += answer.text.flush()
-        if text:
-            self._step.pieces.append((run.id, text))
-        if finish is not None:
-            self._finish(run, finish, answer.usage(now))
-
-    def _finish(self, run: Run, finish: FinishReason, usage: Usage) -> None:
-        self._engine.close(run.slot)
-        del self._answers[run.id]
-        self._step.finished.append(Finished(run.id, finish, usage))
+    def _accept(self, drawn: Iterable[tuple[Run, Token]], now: float) -> None:
+        for run, token in drawn:
+            answer = self._answers[run.id]
+            text = answer.feed(token, now)
+            last = token.last or answer.text.stopped
+            finish = self._scheduler.accept(run.id, token.id, last=last)
+            if finish is not None:
+                text += answer.text.flush()
+                self._engine.close(run.id)
+                del self._answers[run.id]
+                self._step.finished.append(Finished(run.id, finish, answer.usage(now)))
+            if text:
+                self._step.pieces.append((run.id, text))
 
     def _send_step(self) -> None:
         step = self._step

@@ -9,10 +9,10 @@ from typing import NamedTuple, Protocol
 
 from edgeroute.domain.request import Message
 from edgeroute.wire.frames import Generate
-from edgeroute.worker.scheduler import Run
+from edgeroute.worker.sequence import Run
 
 Report = Callable[[float], None]
-"""Told the share loaded, 0..1, as often as an engine likes; ends the process at EOF."""
+"""Told the share loaded, 0..1, as often as an engine likes."""
 
 Interrupted = Callable[[], bool]
 """Asked in the middle of a decode, as often as an engine likes, whether to give it up."""
@@ -31,6 +31,43 @@ class Token(NamedTuple):
     last: bool
 
 
+class Cells(Protocol):
+    """What the slots of a loaded model hold: one cell per decoded token and slot.
+
+    Attributes:
+        can_reuse: Slots can be cut back, copied, saved and restored. Where they cannot, a slot is
+            only ever emptied.
+        can_shift: Cells can be moved to other positions.
+    """
+
+    can_reuse: bool
+    can_shift: bool
+
+    def trim(self, slot: int, length: int) -> None:
+        """Keep the first `length` cells of a slot."""
+        ...
+
+    def copy(self, source: int, slot: int, length: int) -> None:
+        """Make the first `length` cells of another slot those of this one."""
+        ...
+
+    def shift(self, slot: int, start: int, end: int) -> None:
+        """Drop the cells from `start` up to `end`, and move the later ones down."""
+        ...
+
+    def state_size(self, slot: int) -> int:
+        """Bytes that `save` needs; 0 where a slot cannot be saved right now."""
+        ...
+
+    def save(self, slot: int, state: memoryview) -> bool:
+        """Write the cells of a slot; whether that worked."""
+        ...
+
+    def restore(self, slot: int, state: memoryview) -> bool:
+        """Replace the cells of a slot by what `save` wrote; otherwise the slot is empty."""
+        ...
+
+
 class Engine(Protocol):
     """A loaded model with numbered slots, each holding one sequence.
 
@@ -44,6 +81,11 @@ class Engine(Protocol):
     context: int
     gpu_bytes: tuple[int, ...]
 
+    @property
+    def cells(self) -> Cells:
+        """What the slots hold."""
+        ...
+
     def encode(self, messages: Sequence[Message]) -> "array[int]":
         """Render a conversation and turn it into tokens.
 
@@ -53,12 +95,16 @@ class Engine(Protocol):
         """
         ...
 
-    def open(self, slot: int, request: Generate) -> None:
-        """Empty a slot and make it ready for a request, whose seed is set.
+    def open(self, request: Generate) -> None:
+        """Make ready to draw for a request, whose seed is set.
 
         Raises:
             InvalidRequest: The sampling parameters cannot be used.
         """
+        ...
+
+    def close(self, sequence_id: int) -> None:
+        """Release what `open` made; unknown ids are harmless."""
         ...
 
     def decode(self, batch: Sequence[Run], interrupted: Interrupted | None) -> bool:
@@ -72,10 +118,10 @@ class Engine(Protocol):
         """
         ...
 
-    def draw(self, run: Run) -> Token:
-        """Draw the token that follows a run of the batch just decoded; the run has `draws`."""
+    def draw(self, runs: Sequence[Run]) -> list[Token]:
+        """Draw the tokens that follow all runs of the batch just decoded that have `draws`."""
         ...
 
-    def close(self, slot: int) -> None:
-        """Release what `open` made for a slot."""
+    def set_threads(self, single: int, batch: int) -> None:
+        """Compute with so many threads from now on: batches of one row, and all others."""
         ...

@@ -21,7 +21,7 @@ from edgeroute.domain.errors import EdgeRouteError, LoadFailed
 from edgeroute.domain.load import LoadPlan
 from edgeroute.domain.units import ModelId
 from edgeroute.worker.engine import LlamaEngine
-from edgeroute.worker.scheduler import Run
+from edgeroute.worker.sequence import Run
 
 VERSION = "0.3.36"
 STRUCT_SIZES = {
@@ -83,7 +83,7 @@ def _check_decode(path: str) -> str:
     tokens = engine.vocabulary.tokenise(PROMPT)
     prompt = Run(id=0, slot=0, row=0, start=0, tokens=tokens, draws=True)
     engine.decode([prompt], None)
-    logits = engine.logits(prompt.last_row)
+    (logits,) = engine.logits(1)
     if not np.isfinite(logits).all():
         raise EdgeRouteError("the logits are not finite numbers")
     token = int(logits.argmax())

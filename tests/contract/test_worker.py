@@ -1,6 +1,7 @@
 """The worker as the daemon sees it: a real process behind a socketpair, without a model."""
 
 import fcntl
+import os
 import signal
 import sys
 import termios
@@ -12,7 +13,7 @@ import pytest
 from edgeroute.domain.load import EchoBehaviour, LoadPlan
 from edgeroute.domain.request import Message, Sampling
 from edgeroute.domain.units import Bytes
-from edgeroute.wire.frames import Cancel, Generate, Load, LoadRefused, Progress, Ready
+from edgeroute.wire.frames import Cancel, Forget, Generate, Load, LoadRefused, Progress, Ready
 from tests.contract.worker_process import ECHO, PATIENCE_S, Answer, Worker, loaded, spawned
 
 
@@ -140,6 +141,45 @@ def test_bytes_that_are_no_frames_end_the_process_with_a_word() -> None:
         worker.socket.sendall(b"\xff\xff\xff\xff")
         assert worker.process.wait(PATIENCE_S) == 65
         assert "out of step" in worker.stderr()
+
+
+LONG = replace(ECHO, context=600, batch=600)
+QUESTION = " ".join(f"w{n}" for n in range(300))
+
+
+def cached(answer: Answer) -> int:
+    assert answer.usage is not None
+    return answer.usage.cached_tokens
+
+
+def test_a_conversation_outlives_its_worker() -> None:
+    short = Sampling(max_tokens=2)
+    with loaded(LONG) as first:
+        first.ask(1, QUESTION, short, tenant="a")
+        first.ask(2, "secret " + QUESTION, short, tenant="b", keep=False)
+        first.finish(1, 2)
+        ((state, descriptor),) = first.saved()
+        assert (state.tenant, state.tokens) == ("a", 301)
+    with loaded(LONG) as second:
+        second.give(state, descriptor)
+        os.close(descriptor)
+        for number, tenant in enumerate("ab"):
+            second.ask(number, "and now?", short, QUESTION, "w0 w1", tenant=tenant)
+        assert [cached(answer) for answer in second.finish(0, 1)] == [301, 0]
+        second.send(Forget(state.key))
+        second.ask(2, "well", short, QUESTION, "w0 w1", tenant="a")
+        assert cached(second.finish(2)[0]) == 302, "its slot still has it"
+
+
+def test_a_conversation_whose_slot_is_taken_comes_back() -> None:
+    with loaded(replace(LONG, slots=1)) as worker:
+        worker.ask(1, QUESTION, Sampling(max_tokens=2))
+        worker.finish(1)
+        worker.ask(2, "other " + QUESTION)
+        worker.finish(2)
+        worker.ask(3, "again", Sampling(), QUESTION, "w0 w1")
+        (answer,) = worker.finish(3)
+        assert (cached(answer), answer.text) == (301, "again")
 
 
 def unread(worker: Worker) -> int:

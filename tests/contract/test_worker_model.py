@@ -1,5 +1,7 @@
 """The worker as the daemon sees it, with a real model."""
 
+import fcntl
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ from edgeroute.domain.load import LoadPlan
 from edgeroute.domain.request import Sampling
 from edgeroute.domain.units import ModelId
 from edgeroute.wire.frames import Cancel, Load, LoadRefused
-from tests.contract.worker_process import GREEDY, PATIENCE_S, Worker, loaded, spawned
+from tests.contract.worker_process import GREEDY, PATIENCE_S, Answer, Worker, loaded, spawned
 
 PROMPTS = (
     "What is the capital of France?",
@@ -90,6 +92,96 @@ def test_a_neighbour_cancelled_in_its_prompt_changes_nothing(model: Worker) -> N
     assert model.finish(301)[0].text == alone
     assert not any(model.answers[number].ended for number in range(302, 304))
     assert model.text(304, PROMPTS[0], long) == alone
+
+
+LONG = "Tell me more about the following words: " + "sea sky tree house " * 20
+ENDS = ("Begin with the first of them and go on. " * 7, "And do not forget the last one. " * 9)
+"""Two of more than a block of tokens, so that fresh and shared prompts meet the same kernels; where
+they do not, logits differ as `test_engine` says."""
+
+
+def cached(answer: Answer) -> int:
+    assert answer.usage is not None
+    return answer.usage.cached_tokens
+
+
+def test_prompts_that_begin_alike_share_and_answer_as_they_do_fresh(plan: LoadPlan) -> None:
+    prompts = [LONG + end for end in ENDS]
+    fresh = []
+    for prompt in prompts:
+        with loaded(plan) as worker:
+            fresh.append(worker.text(1, prompt))
+    with loaded(plan) as worker:
+        for number in range(4):
+            worker.ask(number, prompts[number % 2])
+        first, *others = worker.finish(*range(4))
+    assert [answer.text for answer in (first, *others)] == fresh * 2
+    assert fresh[0] != fresh[1]
+    assert cached(first) == 0
+    assert all(cached(answer) > 80 for answer in others)
+
+
+def test_a_conversation_goes_on_in_another_process_as_it_would_have(plan: LoadPlan) -> None:
+    plan = replace(plan, context=512)
+    question = LONG + "and now for something completely different " * 30
+    with loaded(plan) as worker:
+        first = worker.text(1, question)
+        ((state, descriptor),) = worker.saved()
+        worker.ask(2, "Go on.", GREEDY, question, first)
+        (stayed,) = worker.finish(2)
+    with loaded(plan) as worker:
+        worker.give(state, descriptor)
+        worker.ask(2, "Go on.", GREEDY, question, first)
+        (moved,) = worker.finish(2)
+    os.close(descriptor)
+    assert stayed.text == moved.text != ""
+    assert cached(stayed) == cached(moved) > 256
+
+
+def test_a_state_of_another_model_costs_nothing_but_its_prefill(plan: LoadPlan) -> None:
+    plan = replace(plan, context=512)
+    question = LONG + "and now for something completely different " * 30
+    with loaded(plan) as worker:
+        expected = worker.text(1, question)
+        ((state, descriptor),) = worker.saved()
+    damaged = os.memfd_create("damaged", os.MFD_ALLOW_SEALING)
+    os.write(damaged, os.pread(descriptor, 4 * state.tokens, 0) + bytes(state.size))
+    seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+    fcntl.fcntl(damaged, fcntl.F_ADD_SEALS, seals)
+    with loaded(plan) as worker:
+        worker.give(state, damaged)
+        worker.ask(1, question)
+        (answer,) = worker.finish(1)
+    os.close(descriptor)
+    os.close(damaged)
+    assert (answer.text, cached(answer)) == (expected, 0)
+
+
+def test_an_answer_may_outgrow_the_context(plan: LoadPlan) -> None:
+    with loaded(replace(plan, slots=1, context=128)) as worker:
+        sampling = Sampling(temperature=1.0, max_tokens=200, seed=3)
+        worker.ask(1, "Write a very long story about a mouse.", sampling, overflow="shift")
+        (answer,) = worker.finish(1)
+        assert answer.usage is not None
+        assert answer.finish == "stop" or answer.usage.completion_tokens == 200
+        assert answer.usage.prompt_tokens + answer.usage.completion_tokens > 128
+        assert worker.text(2, PROMPTS[0]) == worker.text(3, PROMPTS[0])
+
+
+def test_one_that_is_set_aside_goes_on_where_it_was(plan: LoadPlan) -> None:
+    with loaded(replace(plan, slots=1)) as worker:
+        long = replace(GREEDY, max_tokens=24)
+        alone = worker.text(1, PROMPTS[1], long)
+        warm = Sampling(temperature=1.0, max_tokens=24, seed=5, repeat_penalty=1.1)
+        alone_warm = worker.text(2, PROMPTS[1], warm)
+        for number, sampling, expected in ((3, long, alone), (4, warm, alone_warm)):
+            worker.ask(number, PROMPTS[1], sampling, priority="background")
+            while worker.answers[number].pieces < 5:
+                worker.receive()
+            worker.ask(10 + number, PROMPTS[2])
+            worker.finish(10 + number)
+            assert not worker.answers[number].ended
+            assert worker.finish(number)[0].text == expected
 
 
 def test_stop_strings_end_the_answer_and_are_not_part_of_it(model: Worker) -> None:

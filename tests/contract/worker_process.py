@@ -1,17 +1,21 @@
 """The daemon's end of a real worker process, for the tests of its contract."""
 
+import itertools
 import os
 import socket
 import subprocess
 import sys
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
+import msgspec
 import psutil
 
 from edgeroute.domain.load import EchoBehaviour, LoadPlan
-from edgeroute.domain.request import FinishReason, Message, Sampling, Usage
+from edgeroute.domain.request import FinishReason, Message, Role, Sampling, Usage
 from edgeroute.domain.units import ModelId
 from edgeroute.wire.frames import (
     DaemonInbox,
@@ -22,11 +26,15 @@ from edgeroute.wire.frames import (
     LoadRefused,
     Progress,
     Ready,
+    Save,
+    Saved,
+    SavedState,
     Step,
     ToWorker,
     encode,
 )
 
+Socket = socket.socket
 PATIENCE_S = 60.0
 """How long a test waits for something that must happen; a hang fails instead of hanging."""
 ECHO = LoadPlan(ModelId("echo"), "", context=64, slots=2, threads=1, batch=8, echo=EchoBehaviour())
@@ -50,20 +58,30 @@ class Answer:
 
 @dataclass
 class Worker:
-    """The daemon's end."""
+    """The daemon's end.
+
+    Attributes:
+        states: Where states of conversations come and go.
+    """
 
     process: subprocess.Popen[bytes]
-    socket: socket.socket
+    socket: Socket
+    states: Socket
     inbox: DaemonInbox = field(default_factory=DaemonInbox)
     answers: dict[int, Answer] = field(default_factory=dict)
-    loaded: list[Progress | Ready | LoadRefused] = field(default_factory=list)
+    loaded: list[Progress | Ready | LoadRefused | Saved] = field(default_factory=list)
 
     def send(self, *messages: ToWorker) -> None:
         self.socket.sendall(b"".join(map(encode, messages)))
 
-    def ask(self, number: int, prompt: str, sampling: Sampling = GREEDY) -> None:
+    def ask(
+        self, number: int, prompt: str, sampling: Sampling = GREEDY, /, *earlier: str, **terms: Any
+    ) -> None:
+        """Ask, after earlier turns of user and assistant; `terms` are `Generate`'s."""
         self.answers[number] = Answer()
-        self.send(Generate(number, (Message("user", prompt),), sampling))
+        roles: Iterator[Role] = itertools.cycle(("user", "assistant"))
+        turns = tuple(map(Message, roles, (*earlier, prompt)))
+        self.send(Generate(number, turns, sampling, **terms))
 
     def receive(self) -> bool:
         """Take in one read; `False` at the end of the file."""
@@ -91,7 +109,30 @@ class Worker:
     def ready(self) -> Ready | LoadRefused:
         while not self.loaded or isinstance(self.loaded[-1], Progress):
             assert self.receive()
-        return self.loaded[-1]
+        last = self.loaded[-1]
+        assert not isinstance(last, Saved)
+        return last
+
+    def saved(self) -> list[tuple[SavedState, int]]:
+        """Ask for the states of all conversations; each with its descriptor."""
+        self.send(Save())
+        while not isinstance(self.loaded[-1], Saved):
+            assert self.receive()
+        self.loaded.pop()
+        return self.received_states()
+
+    def received_states(self) -> list[tuple[SavedState, int]]:
+        """All states that have come and were not taken yet."""
+        states: list[tuple[SavedState, int]] = []
+        while True:
+            try:
+                data, descriptors, _, _ = socket.recv_fds(self.states, 1 << 16, 1)
+            except BlockingIOError:
+                return states
+            states.append((msgspec.msgpack.decode(data, type=SavedState), descriptors[0]))
+
+    def give(self, state: SavedState, descriptor: int) -> None:
+        socket.send_fds(self.states, [msgspec.msgpack.encode(state)], array("i", [descriptor]))
 
     def finish(self, *numbers: int) -> list[Answer]:
         while not all(self.answers[number].ended for number in numbers):
@@ -116,18 +157,23 @@ class Worker:
 @contextmanager
 def spawned() -> Iterator[Worker]:
     ours, theirs = socket.socketpair()
+    states, their_states = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.settimeout(PATIENCE_S)
+    states.setblocking(False)
+    ends = {"--fd": theirs.fileno(), "--states-fd": their_states.fileno()}
+    arguments = [str(part) for end in ends.items() for part in end]
     process = subprocess.Popen(
-        [sys.executable, "-m", "edgeroute.worker", "--fd", str(theirs.fileno())],
-        pass_fds=(theirs.fileno(),),
+        [sys.executable, "-m", "edgeroute.worker", *arguments],
+        pass_fds=tuple(ends.values()),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=os.environ | {"GOMP_SPINCOUNT": "10000"},  # as the daemon does
     )
     theirs.close()
-    with ours, process:
+    their_states.close()
+    with ours, states, process:
         try:
-            yield Worker(process, ours)
+            yield Worker(process, ours, states)
         finally:
             process.kill()
 

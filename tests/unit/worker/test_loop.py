@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from edgeroute.wire.frames import (
     Finished,
     Generate,
     Step,
+    Threads,
     ToWorker,
     encode,
 )
@@ -24,7 +26,9 @@ from edgeroute.worker.channel import Channel
 from edgeroute.worker.echo import EchoEngine
 from edgeroute.worker.loop import Loop
 from edgeroute.worker.ports import Interrupted
-from edgeroute.worker.scheduler import Run, Scheduler
+from edgeroute.worker.scheduler import Scheduler
+from edgeroute.worker.sequence import Run
+from edgeroute.worker.sessions import Sessions
 
 PLAN = LoadPlan(ModelId("echo"), "", context=64, slots=2, threads=1, batch=8)
 
@@ -38,8 +42,8 @@ class FragileEngine(EchoEngine):
         self.refused: set[int] = set()
         self.before_decode: Callable[[Interrupted | None], bool] = lambda _interrupted: True
 
-    def open(self, slot: int, request: Generate) -> None:
-        super().open(slot, request)
+    def open(self, request: Generate) -> None:
+        super().open(request)
         self.seeds.append(request.sampling.seed)
         if request.id in self.refused:
             raise InvalidRequest("refused")
@@ -62,8 +66,8 @@ class House:
     def send(self, *messages: ToWorker) -> None:
         self.daemon.sendall(b"".join(map(encode, messages)))
 
-    def ask(self, number: int, text: str) -> None:
-        self.send(Generate(number, (Message("user", text),), Sampling()))
+    def ask(self, number: int, text: str, **terms: Any) -> None:
+        self.send(Generate(number, (Message("user", text),), Sampling(), **terms))
 
     def run_until_ended(self, *numbers: int) -> None:
         while not self.ends.keys() >= set(numbers):
@@ -91,8 +95,9 @@ def house() -> Iterator[House]:
     ours, theirs = socket.socketpair()
     engine = FragileEngine()
     scheduler = Scheduler(slots=PLAN.slots, context=PLAN.context, batch=PLAN.batch)
+    sessions = Sessions(None, engine.cells, scheduler.shelf, PLAN.context)
     with ours, theirs:
-        yield House(ours, Loop(Channel(theirs), engine, scheduler), engine)
+        yield House(ours, Loop(Channel(theirs), engine, scheduler, sessions), engine)
 
 
 def test_a_decode_that_fails_ends_its_sequences_and_nothing_else(house: House) -> None:
@@ -160,3 +165,70 @@ def test_a_step_that_only_generates_is_never_interrupted(house: House) -> None:
     house.ask(1, "a b c")
     house.run_until_ended(1)
     assert asked == [True, False, False]
+
+
+def cached_tokens(house: House, number: int) -> int:
+    end = house.ends[number]
+    assert isinstance(end, Finished)
+    return end.usage.cached_tokens
+
+
+def test_usage_tells_what_was_in_memory_already(house: House) -> None:
+    text = " ".join(f"w{n}" for n in range(24))
+    for number, tenant in enumerate(("a", "a", "b")):
+        house.ask(number, text, tenant=tenant)
+        house.run_until_ended(number)
+    assert [cached_tokens(house, n) for n in range(3)] == [0, 23, 0]
+    assert list(house.texts.values()) == [text] * 3
+
+
+def test_a_deadline_that_passes_is_told_and_frees_the_slot(house: House) -> None:
+    house.ask(1, "a b c", deadline_s=0.0)
+    house.ask(2, "a b c")
+    house.run_until_ended(1, 2)
+    end = house.ends[1]
+    assert isinstance(end, Failed)
+    assert end.code == "deadline_exceeded"
+    assert house.texts == {2: "a b c"}
+
+
+def test_those_who_are_waited_for_set_others_aside_who_lose_nothing(house: House) -> None:
+    for number in (1, 2):
+        house.ask(number, "one two three four five", priority="background")
+    for _ in range(3):
+        house.turn()
+    house.ask(3, "quick")
+    house.run_until_ended(3)
+    assert house.ends.keys() == {3}
+    house.run_until_ended(1, 2)
+    assert house.texts == {3: "quick"} | dict.fromkeys((1, 2), "one two three four five")
+
+
+def test_an_answer_longer_than_the_context_goes_on_where_it_was_asked_to(house: House) -> None:
+    text = " ".join(f"w{n}" for n in range(50))
+    house.ask(1, text)
+    house.ask(2, text, overflow="shift")
+    house.run_until_ended(1, 2)
+    assert house.texts == {1: " ".join(text.split()[:14]), 2: text}
+
+
+def test_the_daemon_sets_the_number_of_threads(house: House) -> None:
+    asked: list[tuple[int, int]] = []
+    house.engine.set_threads = lambda single, batch: asked.append((single, batch))  # type: ignore[method-assign]
+    house.send(Threads(single=1, batch=2))
+    house.ask(1, "a")
+    house.run_until_ended(1)
+    assert asked == [(1, 2)]
+
+
+def test_what_arrives_while_the_last_prompt_is_decoded_is_not_slept_over(house: House) -> None:
+    def arrive(interrupted: Interrupted | None) -> bool:
+        assert interrupted is not None
+        house.engine.before_decode = lambda _interrupted: True
+        house.ask(2, "b")
+        return not interrupted()
+
+    house.send(Generate(1, (Message("user", "a a"),), Sampling(max_tokens=1)))
+    house.engine.before_decode = arrive
+    house.run_until_ended(1, 2)
+    assert house.texts == {1: "a", 2: "b"}

@@ -1,0 +1,259 @@
+"""One model in one worker process, as a `ports.Runner`.
+
+Owns the process, what it has said, and how it ends. Knows frames, not why a model was chosen or
+evicted. Every await here may be cancelled.
+"""
+
+import asyncio
+import itertools
+import signal
+from asyncio.subprocess import Process
+from collections.abc import AsyncGenerator, Callable
+
+from edgeroute.backends.link import Link
+from edgeroute.backends.states import StateSocket
+from edgeroute.backends.stream import Stream
+from edgeroute.domain.errors import (
+    ContextExceeded,
+    DeadlineExceeded,
+    EdgeRouteError,
+    InvalidRequest,
+    LoadFailed,
+    Overloaded,
+    WorkerDied,
+)
+from edgeroute.domain.load import Footprint, LoadPlan, ThreadCounts
+from edgeroute.domain.privacy import Label
+from edgeroute.domain.request import Chunk, Request
+from edgeroute.domain.units import Bytes
+from edgeroute.ports import SavedConversation
+from edgeroute.wire.frames import (
+    Cancel,
+    Finished,
+    Forget,
+    FromWorker,
+    Generate,
+    Load,
+    LoadRefused,
+    Progress,
+    Ready,
+    Save,
+    Saved,
+    Step,
+    Threads,
+)
+
+_STDERR_KEPT = 2000
+"""Last bytes of a worker's stderr that are kept to say how it ended."""
+
+_ERRORS: dict[str, type[EdgeRouteError]] = {
+    kind.code: kind
+    for kind in (ContextExceeded, DeadlineExceeded, InvalidRequest, LoadFailed, Overloaded)
+}
+
+
+class Worker:
+    """One loaded model in one process (see `ports.Runner`)."""
+
+    def __init__(
+        self,
+        plan: LoadPlan,
+        process: Process,
+        states: StateSocket | None,
+        progress: Callable[[float], None],
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self.plan = plan
+        self.pid = process.pid
+        self.footprint = Footprint()
+        self.load_s = 0.0
+        self.engine = ""
+        self.exited: asyncio.Future[str] = loop.create_future()
+        self.threads = ThreadCounts(plan.threads, plan.threads)
+        self.steps = 0
+        self.link = Link(self._receive, self._kill)
+        self._process = process
+        self._states = states
+        self._progress = progress
+        self._ready: asyncio.Future[Ready] = loop.create_future()
+        self._saved: asyncio.Future[None] = loop.create_future()
+        self._ids = itertools.count(1)
+        self._streams: dict[int, Stream] = {}
+        self._watch = loop.create_task(self._watch_process(), name=f"watch {plan.model}")
+
+    async def load(self) -> Ready:
+        """Send the plan and wait for the model.
+
+        Raises:
+            LoadFailed: With the worker's words, or how its process ended.
+        """
+        self.link.send(Load(self.plan))
+        return await self._ready
+
+    def adopt(self, ready: Ready, measured: Footprint) -> None:
+        """Take what the worker said of itself and what was measured of its process."""
+        self.load_s = ready.load_s
+        self.engine = ready.engine
+        gpu = tuple(Bytes(size) for size in ready.gpu_bytes)
+        self.footprint = Footprint(measured.file, measured.anon, gpu)
+
+    # ---- answers ------------------------------------------------------------------------------
+
+    async def generate(
+        self, request: Request, expected_tokens: int, left_s: float | None = None
+    ) -> AsyncGenerator[Chunk, None]:
+        """Answer a request (see `ports.Runner`)."""
+        number = next(self._ids)
+        stream = self._streams[number] = Stream()
+        if self.exited.done():
+            stream.end(self._death())
+        question = Generate(
+            number,
+            request.messages,
+            request.sampling,
+            app=request.app,
+            tenant=f"{request.app}/{request.label.word}",
+            priority=request.priority,
+            deadline_s=left_s,
+            expected_tokens=expected_tokens,
+            overflow=request.overflow,
+            keep=request.label < Label.SECRET,
+        )
+        try:
+            self.link.send(question)
+            while True:
+                text, ending = await stream.take(), stream.ending
+                if isinstance(ending, Finished):
+                    yield Chunk(text, ending.finish, ending.usage)
+                    return
+                if text:
+                    yield Chunk(text)
+                if ending is not None:
+                    raise ending
+        finally:
+            del self._streams[number]
+            if stream.ending is None:
+                self.link.send(Cancel(number))
+
+    @property
+    def answering(self) -> int:
+        """Answers that have begun and not ended."""
+        return sum(stream.begun for stream in self._streams.values())
+
+    @property
+    def unanswered(self) -> int:
+        """Requests that have not brought their first token yet."""
+        return len(self._streams) - self.answering
+
+    def use_threads(self, threads: ThreadCounts) -> None:
+        """Compute with so many threads (see `ports.Runner`)."""
+        self.threads = threads
+        self.link.send(Threads(threads.single, threads.batch))
+
+    # ---- saved conversations ------------------------------------------------------------------
+
+    def keep_conversations(self, keep: Callable[[SavedConversation], None]) -> None:
+        """Hand over what it saves (see `ports.Runner`)."""
+        if self._states is not None:
+            self._states.listen(keep)
+
+    def restore(self, conversation: SavedConversation) -> None:
+        """Hand a saved conversation to it (see `ports.Runner`)."""
+        if self._states is not None:
+            self._states.send(conversation)
+
+    def forget(self, key: str) -> None:
+        """Have a saved conversation given up (see `ports.Runner`)."""
+        if self._states is not None:
+            self._states.withdraw(key)
+            self.link.send(Forget(key))
+
+    async def save(self, within_s: float) -> None:
+        """Have everything saved (see `ports.Runner`)."""
+        if self._states is None or self.exited.done():
+            return
+        self.link.send(Save())
+        await asyncio.wait(
+            (self._saved, self.exited), timeout=within_s, return_when=asyncio.FIRST_COMPLETED
+        )
+        self._states.receive()  # what was sent before `Saved` is here, if perhaps not yet taken
+
+    # ---- the end ------------------------------------------------------------------------------
+
+    async def stop(self, grace_s: float) -> None:
+        """End the process (see `ports.Runner`)."""
+        self._ready.cancel()  # nobody waits for it any more
+        self.link.close()  # end of file is the worker's word to go
+        try:
+            await asyncio.wait_for(asyncio.shield(self._watch), grace_s)
+        except TimeoutError:
+            self._kill()
+            await self._watch
+
+    def _kill(self) -> None:
+        if self._process.returncode is None:
+            self._process.kill()
+
+    async def _watch_process(self) -> None:
+        stderr = self._process.stderr
+        assert stderr is not None  # noqa: S101 - asked for at the spawn
+        said = b""
+        while data := await stderr.read(_STDERR_KEPT):
+            said = (said + data)[-_STDERR_KEPT:]
+        code = await self._process.wait()
+        self.exited.set_result(_how_it_ended(code, said.decode(errors="replace")))
+        for stream in self._streams.values():
+            stream.end(self._death())
+        words = f"{self.plan.model}: the worker {self.exited.result()} while loading"
+        self._settle(LoadFailed(words))
+        self.link.close()
+        if self._states is not None:
+            self._states.close()
+
+    def _death(self) -> WorkerDied:
+        return WorkerDied(f"{self.plan.model}: the worker {self.exited.result()}")
+
+    # ---- what it says -------------------------------------------------------------------------
+
+    def _receive(self, message: FromWorker) -> None:
+        match message:
+            case Step():
+                self._take(message)
+            case Progress(fraction=fraction):
+                self._progress(fraction)
+            case Ready():
+                self._settle(message)
+            case LoadRefused(message=words):
+                self._settle(LoadFailed(f"{self.plan.model}: {words}"))
+            case Saved():
+                if not self._saved.done():
+                    self._saved.set_result(None)
+
+    def _take(self, step: Step) -> None:
+        """Pass on a step; a sequence that was cancelled may still be spoken of."""
+        streams = self._streams
+        self.steps += 1
+        for number, text in step.pieces:
+            if number in streams:
+                streams[number].put(text)
+        for end in step.finished:
+            if end.id in streams:
+                streams[end.id].end(end)
+        for failure in step.failed:
+            if failure.id in streams:
+                error = _ERRORS.get(failure.code, EdgeRouteError)
+                streams[failure.id].end(error(failure.message))
+
+    def _settle(self, outcome: Ready | LoadFailed) -> None:
+        if self._ready.done():
+            return
+        if isinstance(outcome, Ready):
+            self._ready.set_result(outcome)
+        else:
+            self._ready.set_exception(outcome)
+
+
+def _how_it_ended(code: int, stderr: str) -> str:
+    said = "; ".join(line for line in stderr.splitlines() if line)
+    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
+    return f"{how}: {said}" if said else how
