@@ -148,7 +148,7 @@ async def measure_ttft(house: House, pairs: int) -> dict[str, list[float]]:
 async def _direct(worker: Any) -> float:
     request = Request(RequestId("b"), "echo", (Message("user", PROMPT),), stream=True)
     began = time.perf_counter()
-    answer = worker.generate(request)
+    answer = worker.generate(request, expected_tokens=16)
     await anext(answer)
     took = time.perf_counter() - began
     async for _ in answer:

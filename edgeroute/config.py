@@ -135,6 +135,7 @@ class Folders:
 
 class _Memory(Struct, frozen=True):
     budget: str | None = None
+    conversations: str | None = None
 
 
 class _Config(Struct, frozen=True):
@@ -153,12 +154,15 @@ class Settings:
         budget: Bytes of RAM for all models together; `None` leaves it to what is available.
         context: Tokens per conversation that models are loaded with.
         slots: Conversations that one model answers at once.
+        conversations: Bytes for conversations of models that had to go; `None` leaves it to what
+            is available.
     """
 
     profile: str = "balanced"
     budget: Bytes | None = None
     context: int = 4096
     slots: int = 4
+    conversations: Bytes | None = None
 
     @classmethod
     def load(cls, folders: Folders) -> "Settings":
@@ -176,13 +180,19 @@ class Settings:
             raise InvalidConfig(f"{path}: {error.strerror}") from error
         file = TomlFile(path)
         config = file.convert(_Config)
-        return cls(config.profile, _budget(file, config), config.context, config.slots)
+        return cls(
+            config.profile,
+            _size(file, "budget", config.memory.budget),
+            config.context,
+            config.slots,
+            _size(file, "conversations", config.memory.conversations),
+        )
 
 
-def _budget(file: TomlFile, config: _Config) -> Bytes | None:
-    if config.memory.budget is None:
+def _size(file: TomlFile, name: str, text: str | None) -> Bytes | None:
+    if text is None:
         return None
     try:
-        return parse_bytes(config.memory.budget)
+        return parse_bytes(text)
     except ValueError as error:
-        raise file.fault(("memory", "budget"), str(error)) from error
+        raise file.fault(("memory", name), str(error)) from error

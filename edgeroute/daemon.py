@@ -12,7 +12,7 @@ import socket
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,9 @@ from edgeroute.api.metrics import Metrics
 from edgeroute.api.server import HttpServer
 from edgeroute.backends.engine import engine_name, library_folder, offloads
 from edgeroute.backends.spawn import SpawnBackend
+from edgeroute.backends.states import KEEPS_CONVERSATIONS
 from edgeroute.catalog import Catalog
+from edgeroute.catalog.folders import shipped
 from edgeroute.config import Folders, Settings
 from edgeroute.domain.card import ModelCard
 from edgeroute.domain.errors import InvalidConfig
@@ -34,20 +36,23 @@ from edgeroute.domain.load import Budget, Footprint, LoadPlan
 from edgeroute.domain.target import Rates
 from edgeroute.domain.units import Bytes, RequestId
 from edgeroute.ports import Runner, Sensors
+from edgeroute.residency.cores import Cores
 from edgeroute.residency.placement import PlanOptions
 from edgeroute.residency.pool import ModelSpec, ModelStatus, PoolState
 from edgeroute.residency.room import budget
 from edgeroute.routing.estimate import rates_prior
 from edgeroute.runtime.dispatch import Dispatcher, World
+from edgeroute.runtime.governor import Governor
 from edgeroute.runtime.learn import Learner
 from edgeroute.runtime.pool import Pool
 from edgeroute.runtime.record import Record
 from edgeroute.runtime.roster import LiveRoster
+from edgeroute.runtime.sessions import Sessions, share_of
 from edgeroute.runtime.telemetry import TelemetryFeed
 from edgeroute.sensors.machine import Machine
 from edgeroute.store.journal import SqliteJournal
 from edgeroute.store.lock import DaemonLock
-from edgeroute.understanding.surface import SurfaceUnderstanding
+from edgeroute.understanding.reader import Reader
 
 _log = logging.getLogger("edgeroute")
 
@@ -92,19 +97,26 @@ class MachineMemory:
     """What memory there is for models (see `runtime.pool.MemoryReader`).
 
     Args:
-        configured: The user's limit on RAM.
+        configured: The user's limit on RAM, for models and saved conversations together.
+        sessions: Hold their part of it (see `runtime.sessions`).
         offloads: Whether the engine was built for GPUs; without, there are none to plan for.
     """
 
-    def __init__(self, sensors: Sensors, configured: Bytes | None, *, offloads: bool) -> None:
+    def __init__(
+        self, sensors: Sensors, configured: Bytes | None, sessions: Sessions, *, offloads: bool
+    ) -> None:
         self._sensors = sensors
         self._configured = configured
+        self._sessions = sessions
         self._offloads = offloads
 
     def budget(self, held: Footprint) -> Budget:
         """What all models together may hold now."""
         now = self._sensors.telemetry()
-        return budget(now.memory, held, now.gpus if self._offloads else (), self._configured)
+        configured = self._configured
+        if configured is not None:
+            configured = Bytes(max(0, configured - self._sessions.held))
+        return budget(now.memory, held, now.gpus if self._offloads else (), configured)
 
     def gpus(self) -> Sequence[Gpu]:
         """The GPUs that models may use."""
@@ -133,21 +145,34 @@ class Daemon:
         self._journal = SqliteJournal(folders.journal, time.time())
         self._rates = self._journal.rates()
         self._footprints = self._journal.footprints(_ENGINE)
-        memory = MachineMemory(self._machine, settings.budget, offloads=offloads(library_folder()))
+        self._sessions = Sessions(self._sessions_limit)
+        self._sessions.replace_models(card.sha256 for card in self._catalog.cards)
+        memory = MachineMemory(
+            self._machine, settings.budget, self._sessions, offloads=offloads(library_folder())
+        )
+        cpu = self._hardware.cpu
+        self._cores = Cores(cpu.threads, len(cpu.allowed))
+        backend = SpawnBackend(self._machine.footprint)
         self._pool = Pool(
             PoolState(self._specs(), memory.budget(Footprint()), memory.gpus()),
-            SpawnBackend(self._machine.footprint),
+            backend,
             memory,
             time.monotonic,
             self._loaded,
+            Governor(
+                self._cores,
+                lambda pids: self._machine.cpu_times(cpu.allowed, pids),
+                lambda: (os.getpid(), *backend.pids),
+                time.monotonic,
+            ),
         )
         self._roster = LiveRoster(self._pool, settings.slots, self._prior)
         self._roster.replace_cards(self._catalog.cards, self._measured())
-        self._telemetry = TelemetryFeed(self._machine, self._pool.refresh_budget)
+        self._telemetry = TelemetryFeed(self._machine, self._refresh_memory)
         record = Record(self._journal)
-        metrics = Metrics(self._pool.snapshot)
+        metrics = Metrics(self._pool.snapshot, self._sessions)
         world = World(
-            understanding=SurfaceUnderstanding(),
+            understanding=Reader.load(shipped("models") / "understanding"),
             profiles=self._catalog.profiles,
             default_profile=settings.profile,
             roster=self._roster,
@@ -178,6 +203,7 @@ class Daemon:
         finally:
             background.cancel()
             await self._pool.close()
+            self._sessions.close()
             self._remember_rates()
             self._journal.close()
 
@@ -186,6 +212,7 @@ class Daemon:
         self._remember_rates()
         self._catalog = await asyncio.to_thread(Catalog.load, self._folders)
         self._roster.replace_cards(self._catalog.cards, self._measured())
+        self._sessions.replace_models(card.sha256 for card in self._catalog.cards)
         self._pool.replace_models(self._specs())
         return {"models": [card.id for card in self._catalog.cards]}
 
@@ -205,6 +232,12 @@ class Daemon:
             "budget": {
                 **asdict(pool.budget),
                 "booked": sum(model.booked.ram for model in models),
+            },
+            "conversations": self._sessions_status(),
+            "cores": {
+                "threads": self._hardware.cpu.threads,
+                "taken_by_others": round(self._cores.taken, 2),
+                "contended": self._cores.contended,
             },
             "models": [self._model_status(model) for model in models],
             "unavailable": [{"id": name, "reason": why} for name, why in self._catalog.unavailable],
@@ -232,16 +265,33 @@ class Daemon:
             "rates": asdict(self._roster.rates(status.model)),
         }
 
+    def _sessions_status(self) -> dict[str, Any]:
+        return {
+            "kept": len(self._sessions),
+            "bytes": self._sessions.held,
+            "limit": self._sessions_limit() if KEEPS_CONVERSATIONS else 0,
+            "supported": KEEPS_CONVERSATIONS,
+        }
+
+    def _sessions_limit(self) -> Bytes:
+        everything = self._pool.budget.ram + self._sessions.held
+        return share_of(everything, self._settings.conversations)
+
+    def _refresh_memory(self) -> None:
+        self._pool.refresh_budget()
+        self._sessions.trim()
+
     def _specs(self) -> list[ModelSpec]:
         options = PlanOptions(
             threads=self._hardware.cpu.threads,
             context=self._settings.context,
             slots=self._settings.slots,
         )
+        calibrated = self._journal.threads(_ENGINE)
         return [
             ModelSpec(
                 card,
-                options,
+                replace(options, threads=calibrated.get(card.sha256, options.threads)),
                 load_s=self._prior(card).load_s,
                 measured={
                     plan: footprint
@@ -263,6 +313,7 @@ class Daemon:
         }
 
     def _loaded(self, plan: LoadPlan, runner: Runner) -> None:
+        self._sessions.welcome(plan, runner)
         for card in self._catalog.cards:
             if card.id == plan.model:  # it may have been unlinked meanwhile
                 measured = runner.footprint

@@ -10,10 +10,10 @@ from typing import Protocol
 
 from edgeroute.domain.features import Features
 from edgeroute.domain.hardware import Hardware, Telemetry
-from edgeroute.domain.load import Footprint, LoadPlan
+from edgeroute.domain.load import Footprint, LoadPlan, ThreadCounts
 from edgeroute.domain.request import Chunk, Request
 from edgeroute.domain.target import Rates
-from edgeroute.domain.units import RequestId
+from edgeroute.domain.units import Bytes, RequestId
 
 
 class Understanding(Protocol):
@@ -24,33 +24,95 @@ class Understanding(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class SavedConversation:
+    """The state of one conversation, in anonymous memory that nobody can change any more.
+
+    Attributes:
+        key: Names the state; the same tokens of the same tenant have the same.
+        tenant: Whose it is.
+        tokens: Tokens that it holds.
+        size: Bytes of the memory.
+        memory: Descriptor of the memory; who is handed the state owns it, and closes it.
+    """
+
+    key: str
+    tenant: str
+    tokens: int
+    size: Bytes
+    memory: int
+
+
 class Runner(Protocol):
     """One loaded model in one process.
 
     Attributes:
+        plan: What it was loaded by.
         pid: The process.
         footprint: Measured after load.
         load_s: Seconds that loading took.
         engine: Engine and version.
         exited: Done when the process is gone, with a sentence on how it ended.
+        threads: What it computes with now.
+        steps: Decode steps so far that brought text.
     """
 
+    plan: LoadPlan
     pid: int
     footprint: Footprint
     load_s: float
     engine: str
     exited: "Future[str]"
+    threads: ThreadCounts
+    steps: int
 
-    def generate(self, request: Request) -> AsyncGenerator[Chunk, None]:
+    @property
+    def answering(self) -> int:
+        """Answers that have begun and not ended."""
+        ...
+
+    @property
+    def unanswered(self) -> int:
+        """Requests that have not brought their first token yet."""
+        ...
+
+    def generate(
+        self, request: Request, expected_tokens: int, left_s: float | None = None
+    ) -> AsyncGenerator[Chunk, None]:
         """Answer a request; the last chunk carries `finish` and `usage`.
 
         Closing the generator cancels the sequence.
+
+        Args:
+            request: With the label that holds for it: what is `secret` is not kept.
+            expected_tokens: Length that one such answer in ten exceeds.
+            left_s: Seconds until its deadline, where it has one.
 
         Raises:
             ContextExceeded: Prompt and answer do not fit.
             InvalidRequest: The model cannot render or tokenise the conversation.
             WorkerDied: The process ended first.
         """
+        ...
+
+    def use_threads(self, threads: ThreadCounts) -> None:
+        """Compute with so many threads from the next step on."""
+        ...
+
+    def keep_conversations(self, keep: Callable[[SavedConversation], None]) -> None:
+        """Hand over every conversation that it saves from now on. Called once, if at all."""
+        ...
+
+    def restore(self, conversation: SavedConversation) -> None:
+        """Let it go on with a saved conversation; the descriptor stays the caller's."""
+        ...
+
+    def forget(self, key: str) -> None:
+        """Tell it that a saved conversation is no longer counted: it must give it up too."""
+        ...
+
+    async def save(self, within_s: float) -> None:
+        """Have every conversation that may be kept handed over; it answers nothing afterwards."""
         ...
 
     async def stop(self, grace_s: float) -> None:

@@ -5,18 +5,27 @@ import itertools
 from collections.abc import AsyncGenerator, Callable
 
 from edgeroute.domain.errors import ContextExceeded, LoadFailed, WorkerDied
-from edgeroute.domain.load import EchoBehaviour, Footprint, LoadPlan
+from edgeroute.domain.load import EchoBehaviour, Footprint, LoadPlan, ThreadCounts
 from edgeroute.domain.outcome import Outcome
 from edgeroute.domain.request import Chunk, FinishReason, Request, Usage
 from edgeroute.domain.target import Rates
 from edgeroute.domain.units import MIB, Bytes, RequestId
-from edgeroute.ports import DecisionRow
+from edgeroute.ports import DecisionRow, SavedConversation
 
 _pids = itertools.count(1_000_000)
 
 
 class FakeRunner:
-    """Echoes like the echo engine, in this process."""
+    """Echoes like the echo engine, in this process.
+
+    Attributes:
+        asked: What every request came with.
+        told_threads: Every change of threads.
+        restored: Keys of the conversations that it was given.
+        forgotten: Keys that it was told to forget.
+        to_save: Conversations that it hands over when it is asked to.
+        cached_tokens: Of every prompt, as many were in memory already.
+    """
 
     def __init__(self, plan: LoadPlan) -> None:
         self.plan = plan
@@ -28,9 +37,22 @@ class FakeRunner:
         self.exited: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.running = 0
         """Sequences that hold a slot."""
+        self.threads = ThreadCounts(plan.threads, plan.threads)
+        self.answering = self.unanswered = self.steps = 0
+        self.asked: list[tuple[Request, int, float | None]] = []
+        self.told_threads: list[ThreadCounts] = []
+        self.restored: list[str] = []
+        self.forgotten: list[str] = []
+        self.to_save: list[SavedConversation] = []
+        self.saves_for_s = 0.0
+        self.cached_tokens = 0
+        self._keep: Callable[[SavedConversation], None] | None = None
 
-    async def generate(self, request: Request) -> AsyncGenerator[Chunk, None]:
+    async def generate(
+        self, request: Request, expected_tokens: int, left_s: float | None = None
+    ) -> AsyncGenerator[Chunk, None]:
         """See `ports.Runner`."""
+        self.asked.append((request, expected_tokens, left_s))
         words = request.messages[-1].content.split()
         if len(words) >= self.plan.context:
             raise ContextExceeded(f"{len(words)} tokens, the context holds {self.plan.context}")
@@ -44,11 +66,42 @@ class FakeRunner:
                     raise WorkerDied(f"the worker {self.exited.result()}")
                 if self.behaviour.tok_s:
                     await asyncio.sleep(1 / self.behaviour.tok_s)
+                self.steps += 1
                 yield Chunk(word if number == 0 else f" {word}")
             finish: FinishReason = "length" if limit < len(words) else "stop"
-            yield Chunk("", finish, Usage(len(words), min(limit, len(words)), 0.1, 0.1))
+            answered = min(limit, len(words))
+            usage = Usage(len(words), answered, 0.1, 0.1, self.cached_tokens)
+            yield Chunk("", finish, usage)
         finally:
             self.running -= 1
+
+    def use_threads(self, threads: ThreadCounts) -> None:
+        """See `ports.Runner`."""
+        self.threads = threads
+        self.told_threads.append(threads)
+
+    def keep_conversations(self, keep: Callable[[SavedConversation], None]) -> None:
+        """See `ports.Runner`."""
+        self._keep = keep
+
+    def restore(self, conversation: SavedConversation) -> None:
+        """See `ports.Runner`."""
+        self.restored.append(conversation.key)
+
+    def forget(self, key: str) -> None:
+        """See `ports.Runner`."""
+        self.forgotten.append(key)
+
+    def hand_over(self, conversation: SavedConversation) -> None:
+        """Save a conversation, as a worker does that is idle."""
+        assert self._keep is not None
+        self._keep(conversation)
+
+    async def save(self, within_s: float) -> None:
+        """See `ports.Runner`."""
+        await asyncio.sleep(min(within_s, self.saves_for_s))
+        while self.to_save and self.saves_for_s <= within_s:
+            self.hand_over(self.to_save.pop())
 
     def die(self) -> None:
         """End as a killed process would."""

@@ -63,18 +63,21 @@ class Completion(Produced):
 
     async def _stream(self, reply: Reply, answer: Answer, first: Chunk, writer: ChatWriter) -> None:
         await reply.start(200, EVENTS, {"cache-control": "no-cache", **self._headers(answer)})
-        await reply.write(writer.opening() + (writer.delta(first.text) if first.text else b""))
-        last = first
+        opening, last = writer.opening(), first
+        if first.finish is None:
+            await reply.write(opening + writer.delta(first.text))
+            opening = b""
         try:
             async for last in answer.chunks:
-                if last.text:
+                if last.finish is None:
                     await reply.write(writer.delta(last.text))
         except EdgeRouteError as error:  # the status is out: the error is the last event
             await reply.write(sse(encode_error(error)), more=False)
             return
         usage = (last.usage or _NO_USAGE) if self._call.include_usage else None
+        text = writer.delta(last.text) if last.text else b""
         closing = writer.closing(last.finish or "stop", usage, self._extra(answer))
-        await reply.write(closing, more=False)
+        await reply.write(opening + text + closing, more=False)
 
     def _extra(self, answer: Answer) -> Mapping[str, object] | None:
         if not self._call.explain:

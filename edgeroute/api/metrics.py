@@ -13,6 +13,7 @@ from edgeroute.domain.decision import Decision, Refusal
 from edgeroute.domain.outcome import Outcome
 from edgeroute.residency.pool import ModelStatus
 from edgeroute.routing.view import View
+from edgeroute.runtime.sessions import Sessions
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -22,9 +23,10 @@ class Metrics:
 
     Args:
         statuses: How every model stands, read at each scrape.
+        sessions: Saved conversations, read as well.
     """
 
-    def __init__(self, statuses: Callable[[], Iterable[ModelStatus]]) -> None:
+    def __init__(self, statuses: Callable[[], Iterable[ModelStatus]], sessions: Sessions) -> None:
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "edgeroute_requests",
@@ -51,7 +53,7 @@ class Metrics:
             buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30),
             registry=self._registry,
         )
-        self._registry.register(_ModelGauges(statuses))
+        self._registry.register(_Gauges(statuses, sessions))
 
     def decided(self, _view: View, decision: Decision | Refusal) -> None:
         """A request was routed or refused."""
@@ -75,11 +77,12 @@ class Metrics:
         return generate_latest(self._registry)
 
 
-class _ModelGauges(Collector):
-    """Bytes and leases per model, read when asked for."""
+class _Gauges(Collector):
+    """Bytes and leases per model, and of saved conversations, read when asked for."""
 
-    def __init__(self, statuses: Callable[[], Iterable[ModelStatus]]) -> None:
+    def __init__(self, statuses: Callable[[], Iterable[ModelStatus]], sessions: Sessions) -> None:
         self._statuses = statuses
+        self._sessions = sessions
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """Yield the gauges."""
@@ -92,4 +95,9 @@ class _ModelGauges(Collector):
             for number, size in enumerate(status.booked.gpu):
                 held.add_metric([status.model, f"gpu{number}"], size)
             leases.add_metric([status.model], status.leases)
-        return held, leases
+        kept = GaugeMetricFamily(
+            "edgeroute_conversation_bytes",
+            "Bytes of saved conversations",
+            value=self._sessions.held,
+        )
+        return held, leases, kept

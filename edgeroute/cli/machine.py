@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeroute.backends.engine import engine_name, library_folder, offloads
+from edgeroute.backends.states import KEEPS_CONVERSATIONS
 from edgeroute.catalog import Catalog, link_model, unlink_model
 from edgeroute.cli.show import print_json, table
 from edgeroute.client import Client, DaemonUnreachable
@@ -85,7 +86,7 @@ def link(options: argparse.Namespace) -> int:
             options.id,
             lambda done, total: shown.update(task, completed=done, total=total),
         )
-    told = _reload(folders)
+    told = reload_daemon(folders)
     if options.json:
         print_json({"id": card.id, "path": card.path, "sha256": card.sha256, "daemon": told})
     else:
@@ -97,7 +98,7 @@ def unlink(options: argparse.Namespace) -> int:
     """Forget a linked file, and tell a running daemon."""
     folders = Folders.from_environment()
     unlink_model(folders, options.model)
-    told = _reload(folders)
+    told = reload_daemon(folders)
     if options.json:
         print_json({"id": options.model, "daemon": told})
     else:
@@ -120,12 +121,15 @@ def doctor(options: argparse.Namespace) -> int:
         return 0
     print(*_doctor_lines(hardware, telemetry), sep="\n")
     print(f"engine    {engine_name()}, built for {'GPUs and CPU' if gpu_engine else 'the CPU'}")
+    if not KEEPS_CONVERSATIONS:
+        print("          conversations are read again when a model returns: saving needs Linux")
     if telemetry.gpus and not gpu_engine:
         print("          the GPU is not used: install its toolkit, then run ./setup_hw.sh again")
     return 0
 
 
-def _reload(folders: Folders) -> bool:
+def reload_daemon(folders: Folders) -> bool:
+    """Tell a running daemon to read the catalog again; whether there is one."""
     try:
         with Client(folders.http_socket) as client:
             client.post("/edgeroute/reload", {})
@@ -144,6 +148,9 @@ def _status_lines(facts: Mapping[str, Any]) -> Iterator[str]:
         f"memory    {format_bytes(budget['booked'])} of {format_bytes(budget['ram'])} for models, "
         f"{format_bytes(memory['available'])} of {format_bytes(memory['total'])} available"
     )
+    kept = facts["conversations"]
+    if kept["kept"]:
+        yield f"          {format_bytes(kept['bytes'])} for {kept['kept']} saved conversations"
     yield _power_line(power["state"], power["percent"])
     head = ("MODEL", "STATE", "HOLDS", "RUNNING", "WAITING", "TOK/S", "LOAD")
     rows = [

@@ -117,6 +117,7 @@ def _best_first(
         batch=options.batch,
         kv_type=options.kv_type,
         echo=card.echo,
+        sha256=card.sha256,
     )
     everything = card.shape.n_layers + 1  # the output counts as a layer
     rooms = enumerate(zip(gpus, free.gpu, strict=False))  # a GPU may have gone since

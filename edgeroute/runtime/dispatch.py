@@ -5,7 +5,7 @@ understand -> view -> decide -> execute -> learn. Reads of the world are in `vie
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgeroute.domain.decision import Decision, Refusal, RejectionCode
 from edgeroute.domain.errors import InvalidRequest, NoTarget, UnknownModel
@@ -15,7 +15,6 @@ from edgeroute.domain.request import Chunk, Request
 from edgeroute.domain.units import ModelId
 from edgeroute.ports import Understanding
 from edgeroute.routing.decide import decide
-from edgeroute.routing.estimate import expected_output
 from edgeroute.routing.view import View
 from edgeroute.runtime.execute import Execution
 from edgeroute.runtime.learn import Learner
@@ -88,11 +87,12 @@ class Dispatcher:
                 f"there is no model {wanted!r} on this machine",
                 hint=f"use 'auto' or one of: {', '.join(roster.ids)}",
             )
+        features = world.understanding.features(request)
         return View(
             id=request.id,
-            features=world.understanding.features(request),
+            features=features,
             limits=request.limits,
-            label=request.label,
+            label=max(request.label, features.label),  # what was found may tighten, never loosen
             pinned_model=None if wanted is None else ModelId(wanted),
             profile=world.profiles[name],
             power=world.telemetry.now.power,
@@ -120,9 +120,15 @@ class Dispatcher:
     async def answer(self, request: Request) -> AsyncGenerator[Answer, None]:
         """Answer a request; leaving the context early cancels it, and either way it is learnt."""
         view, decision = self.decide(request)
-        expected = expected_output(view.features)
         world = self._world
-        execution = Execution(request, decision, expected, world.pool, world.roster, world.clock)
+        execution = Execution(
+            replace(request, label=view.label),
+            view.features,
+            decision,
+            world.pool,
+            world.roster,
+            world.clock,
+        )
         try:
             async with aclosing(execution.chunks()) as chunks:
                 yield Answer(view, decision, execution, chunks)

@@ -6,24 +6,43 @@ an answer is never continued by another model.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from typing import TypeVar
 
 from edgeroute.domain.decision import Decision
 from edgeroute.domain.errors import DeadlineExceeded, EdgeRouteError, Overloaded, WorkerDied
+from edgeroute.domain.features import Features
 from edgeroute.domain.outcome import Attempt, Outcome
 from edgeroute.domain.request import Chunk, Request, Usage
 from edgeroute.domain.units import ModelId
+from edgeroute.routing.estimate import expected_output
 from edgeroute.runtime.pool import Pool
 from edgeroute.runtime.roster import LiveRoster
 
 _ATTEMPTS = 3
 """Tries for one request. A target whose worker died is tried again after the others, since it is
 back within its back-off."""
+_LONG = 3
+"""How much longer than half of all answers one in ten is: lengths are spread like exp(0.9 z)."""
+_TELLING_PREFILL = 32
+"""Tokens; a shorter prefill, as of a conversation that was in memory but for its last turn, tells
+what a step takes and not how fast prompts are read."""
+
+T = TypeVar("T")
+_Answer = AsyncGenerator[Chunk, None]
 
 
 class Execution:
     """One request on its way through its plan.
+
+    Args:
+        request: With the label that holds for it.
+        features: What is known of it.
+        decision: Its plan.
+        pool: Leases the targets.
+        roster: Counts what runs on each.
+        clock: Monotonic seconds.
 
     Attributes:
         target: Who is answering, or was last asked.
@@ -32,17 +51,17 @@ class Execution:
     def __init__(
         self,
         request: Request,
+        features: Features,
         decision: Decision,
-        expected_tokens: int,
         pool: Pool,
         roster: LiveRoster,
         clock: Callable[[], float],
     ) -> None:
         self.target: ModelId = decision.chosen.target
         self._request = request
+        self._features = features
         self._decision = decision
         self._pool = pool
-        self._expected_tokens = expected_tokens
         self._roster = roster
         self._clock = clock
         self._began = clock()
@@ -60,13 +79,14 @@ class Execution:
                 after it.
         """
         try:
-            async with aclosing(self._by_plan()) as answer:
-                while True:
-                    chunk = await self._within_deadline(answer)
-                    if chunk is None:
-                        return
-                    self._note(chunk)
+            async with AsyncExitStack() as held:
+                answer, chunk = await self._in_time(self._first(held))
+                self._first_at = self._clock()
+                while chunk is not None:
+                    if chunk.finish is not None:
+                        self._ending, self._usage = chunk, chunk.usage
                     yield chunk
+                    chunk = await self._in_time(anext(answer, None))
         except EdgeRouteError as error:
             self._error = error
             raise
@@ -75,7 +95,6 @@ class Execution:
         """What happened, once the chunks have ended or were closed."""
         usage = self._usage or Usage(0, 0)
         ending = "cancelled" if self._ending is None else self._ending.finish
-        decoded = usage.completion_tokens - 1
         return Outcome(
             ending="error" if self._error else ending or "stop",
             target=self.target if self._first_at is not None else None,
@@ -84,60 +103,62 @@ class Execution:
             prompt_tokens=usage.prompt_tokens,
             completion_tokens=usage.completion_tokens,
             ttft_s=None if self._first_at is None else self._first_at - self._began,
-            prefill_tok_s=usage.prompt_tokens / usage.prefill_s if usage.prefill_s > 0 else None,
-            decode_tok_s=decoded / usage.decode_s if decoded > 0 and usage.decode_s > 0 else None,
+            prefill_tok_s=_prefill_tok_s(usage),
+            decode_tok_s=_rate(usage.completion_tokens - 1, usage.decode_s),
             error=self._error.code if self._error else None,
         )
 
-    async def _within_deadline(self, answer: AsyncGenerator[Chunk, None]) -> Chunk | None:
+    @property
+    def _left_s(self) -> float | None:
         deadline_s = self._request.limits.deadline_s
-        left_s = None if deadline_s is None else self._began + deadline_s - self._clock()
+        return None if deadline_s is None else self._began + deadline_s - self._clock()
+
+    async def _in_time(self, work: Awaitable[T]) -> T:
+        left_s = self._left_s
+        if left_s is None:  # a timeout per token is worth a tenth of all that a token costs here
+            return await work
         try:
             async with asyncio.timeout(left_s):
-                return await anext(answer, None)
+                return await work
         except TimeoutError:
             raise DeadlineExceeded(
-                f"the deadline of {deadline_s:g} s passed",
+                f"the deadline of {self._request.limits.deadline_s:g} s passed",
                 hint="allow more seconds, or ask for fewer tokens",
             ) from None
 
-    def _note(self, chunk: Chunk) -> None:
-        if self._first_at is None:
-            self._first_at = self._clock()
-        if chunk.finish is not None:
-            self._ending, self._usage = chunk, chunk.usage
-
-    async def _by_plan(self) -> AsyncGenerator[Chunk, None]:
+    async def _first(self, held: AsyncExitStack) -> tuple[_Answer, Chunk | None]:
+        """Try the plan until somebody says something; `held` then holds the rest of the answer."""
         waiting = deque(ranked.target for ranked in self._decision.plan)
         failure: EdgeRouteError | None = None
         while waiting and len(self._attempts) < _ATTEMPTS:
             self.target = waiting.popleft()
             try:
-                async with aclosing(self._on(self.target)) as answer:
-                    async for chunk in answer:
-                        yield chunk
+                async with AsyncExitStack() as attempt:
+                    answer = await attempt.enter_async_context(self._on(self.target))
+                    chunk = await anext(answer)
+                    await held.enter_async_context(attempt.pop_all())
+                    return answer, chunk
             except EdgeRouteError as error:
-                if self._first_at is not None:
-                    raise
                 failure = error
                 if isinstance(error, WorkerDied) and self.target not in waiting:
                     waiting.append(self.target)
-            else:
-                return
         assert failure is not None  # noqa: S101 - a plan is never empty
         raise failure
 
-    async def _on(self, target: ModelId) -> AsyncGenerator[Chunk, None]:
+    @asynccontextmanager
+    async def _on(self, target: ModelId) -> AsyncGenerator[_Answer, None]:
+        """A target's answer, and in the end the attempt's record."""
         asked = self._clock()
         waited_s: float | None = None
         error: str | None = None
         try:
-            with self._roster.in_flight(target, self._expected_tokens):
+            with self._roster.in_flight(target, expected_output(self._features)):
                 async with self._pool.lease(target) as runner:
                     waited_s = self._clock() - asked
-                    async with aclosing(runner.generate(self._request)) as answer:
-                        async for chunk in answer:
-                            yield chunk
+                    longest = _long_output(self._features)
+                    generating = runner.generate(self._request, longest, self._left_s)
+                    async with aclosing(generating) as answer:
+                        yield answer
         except EdgeRouteError as failure:
             error = failure.code
             if isinstance(failure, Overloaded) and failure.retry_after_s is None:
@@ -148,3 +169,18 @@ class Execution:
         finally:
             waited_s = self._clock() - asked if waited_s is None else waited_s
             self._attempts.append(Attempt(target, error, waited_s))
+
+
+def _long_output(features: Features) -> int:
+    """Tokens that one such answer in ten exceeds."""
+    return features.output_tokens_p90 or _LONG * features.output_tokens
+
+
+def _prefill_tok_s(usage: Usage) -> float | None:
+    """Of the tokens that were not in memory already."""
+    read = usage.prompt_tokens - usage.cached_tokens
+    return _rate(read, usage.prefill_s) if read >= _TELLING_PREFILL else None
+
+
+def _rate(tokens: int, seconds: float) -> float | None:
+    return tokens / seconds if tokens > 0 and seconds > 0 else None

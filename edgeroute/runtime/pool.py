@@ -44,6 +44,7 @@ from edgeroute.residency.messages import (
 )
 from edgeroute.residency.messages import LoadFailed as LoadFailedEvent
 from edgeroute.residency.pool import ModelSpec, ModelStatus, PoolState
+from edgeroute.runtime.governor import Governor
 
 _ERRORS: dict[DenyCode, type[EdgeRouteError]] = {
     "unknown_model": UnknownModel,
@@ -58,6 +59,8 @@ _log = logging.getLogger(__name__)
 _GRACE_S = 5.0
 """Seconds that a worker has to go by itself; one that decodes notices the end of file within one
 graph node."""
+_SAVE_S = 2.0
+"""Before that, seconds that it has to save its conversations; 1 GiB is copied in half of one."""
 
 
 _RECLAIM_EVERY_S = 0.25
@@ -87,6 +90,7 @@ class Pool:
         machine: Reads budgets and the GPUs' free memory.
         clock: Monotonic seconds.
         on_loaded: Told of every load with its plan and runner, so that it can be remembered.
+        governor: Shares the cores among the models that are leased.
 
     Attributes:
         progress: Share loaded, 0..1, of every model that is loading.
@@ -99,6 +103,7 @@ class Pool:
         machine: MemoryReader,
         clock: Callable[[], float],
         on_loaded: Callable[[LoadPlan, Runner], None],
+        governor: Governor,
     ) -> None:
         self.progress: dict[ModelId, float] = {}
         self._state = state
@@ -106,6 +111,7 @@ class Pool:
         self._machine = machine
         self._clock = clock
         self._on_loaded = on_loaded
+        self._governor = governor
         self._runners: dict[ModelId, Runner] = {}
         self._waiting: dict[LeaseId, asyncio.Future[Runner]] = {}
         self._lives: dict[ModelId, _Life] = {}
@@ -135,7 +141,9 @@ class Pool:
         granted = self._waiting[lease]
         self._tell(LeaseAsked(lease, model))
         try:
-            yield await granted
+            runner = await granted
+            with self._governor.working(runner):
+                yield runner
         finally:
             self._waiting.pop(lease, None)
             self._tell(LeaseDropped(lease))
@@ -253,6 +261,8 @@ class Pool:
             self._welcome(plan, runner)
             await asyncio.shield(runner.exited)
         finally:
+            if not self._ended:  # nobody comes back to a conversation of a daemon that ends
+                await runner.save(_SAVE_S)
             await runner.stop(_GRACE_S)
 
     def _over(self, life: "_Life", task: asyncio.Task[None]) -> None:
@@ -265,6 +275,7 @@ class Pool:
             self._tell(Exited(life.model))
         else:
             self._note_exit(life.model, life.runner)
+            self._governor.forget(life.runner)
         if life.runner is not None and any(life.runner.footprint.gpu):
             self._keep(self._reclaim_gpu(life, life.runner.footprint.gpu))
         else:  # RAM is back once the process has been waited for

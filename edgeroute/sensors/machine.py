@@ -4,13 +4,14 @@ Owns which sensors make up hardware and telemetry. What each file means is known
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
-from edgeroute.domain.hardware import Hardware, Telemetry
+from edgeroute.domain.hardware import CpuTimes, Hardware, Telemetry
 from edgeroute.domain.load import Footprint
 from edgeroute.sensors import jetson
 from edgeroute.sensors.cpu import read_cpu
+from edgeroute.sensors.cpu_times import read_cpu_times
 from edgeroute.sensors.gpu import Gpus
 from edgeroute.sensors.memory import process_footprint, read_memory
 from edgeroute.sensors.nvml import Nvml
@@ -77,6 +78,10 @@ class Machine:
             thermal=self._thermal.read(tree),
             gaps=tree.gaps,
         )
+
+    def cpu_times(self, cpus: Collection[int], pids: Iterable[int]) -> CpuTimes | None:
+        """CPU seconds so far on these CPUs and of these processes; `None` on macOS always."""
+        return read_cpu_times(Tree(self._root), cpus, pids)
 
     def footprint(self, pid: int) -> Footprint | None:
         """RAM of a process; `None` where it is gone or unreadable, and on macOS always."""

@@ -18,6 +18,8 @@ from edgeroute.domain.request import (
     FinishReason,
     Limits,
     Message,
+    Overflow,
+    Priority,
     Request,
     Role,
     Sampling,
@@ -61,6 +63,8 @@ class _EdgeRoute(msgspec.Struct, forbid_unknown_fields=True):
     max_usd: Annotated[float, Meta(ge=0)] | None = None
     max_j: _Positive | None = None
     on_device: Literal["only", "any"] = "any"
+    priority: Priority = "interactive"
+    overflow: Overflow = "refuse"
     explain: bool = False
 
 
@@ -125,6 +129,8 @@ def decode_chat(data: bytes, request_id: RequestId) -> ChatCall:
         profile=options.profile or profile,
         session=options.session,
         stream=bool(body.stream),
+        priority=options.priority,
+        overflow=options.overflow,
         ignored=tuple(sorted(names.keys() - _KNOWN)),
     )
     usage = body.stream_options is not None and body.stream_options.include_usage
@@ -202,6 +208,8 @@ class ChatWriter:
 
     def __init__(self, request_id: RequestId, model: str, created: int) -> None:
         self._head = {"id": f"chatcmpl-{request_id}", "created": created, "model": model}
+        event = self._event({"content": ""}, None)
+        self._before_text, _, self._after_text = event.rpartition(b'""')
 
     def whole(self, text: str, finish: FinishReason, usage: Usage, extra: object) -> bytes:
         """The body of a non-streamed answer."""
@@ -225,8 +233,8 @@ class ChatWriter:
         return self._event({"role": "assistant", "content": ""}, None)
 
     def delta(self, text: str) -> bytes:
-        """An event with text."""
-        return self._event({"content": text}, None)
+        """An event with text. All that is equal in each was encoded once."""
+        return self._before_text + encode_json(text) + self._after_text
 
     def closing(self, finish: FinishReason, usage: Usage | None, extra: object) -> bytes:
         """The last events: the finish reason, the usage where it was asked for, `[DONE]`."""
@@ -281,11 +289,12 @@ def encode_models(ids: Sequence[str], created: int) -> bytes:
     return encode_json({"object": "list", "data": rows})
 
 
-def _usage(usage: Usage) -> dict[str, int]:
+def _usage(usage: Usage) -> dict[str, object]:
     return {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
         "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
     }
 
 

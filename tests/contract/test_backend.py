@@ -10,7 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from edgeroute.backends.spawn import SpawnBackend, Worker
+from edgeroute.backends.spawn import SpawnBackend
+from edgeroute.backends.worker_process import Worker
 from edgeroute.domain.errors import ContextExceeded, LoadFailed, WorkerDied
 from edgeroute.domain.load import EchoBehaviour, Footprint, LoadPlan
 from edgeroute.domain.request import Message, Request, Sampling
@@ -52,7 +53,7 @@ async def start(setting: tuple[Backend, LoadPlan]) -> Runner:
 
 
 async def text_of(runner: Runner, request: Request) -> str:
-    async with aclosing(runner.generate(request)) as answer:
+    async with aclosing(runner.generate(request, 8)) as answer:
         return "".join([chunk.text async for chunk in answer])
 
 
@@ -61,7 +62,7 @@ async def test_an_answer_ends_with_its_reason_and_usage(
 ) -> None:
     runner = await start(setting)
     try:
-        async with aclosing(runner.generate(asking("one two three", max_tokens=2))) as answer:
+        async with aclosing(runner.generate(asking("one two three", max_tokens=2), 8)) as answer:
             chunks = [chunk async for chunk in answer]
     finally:
         await runner.stop(5.0)
@@ -97,7 +98,7 @@ async def test_an_abandoned_answer_leaves_its_slot_to_others(
     runner = await start(setting)
     try:
         for _ in range(3):  # more than there are slots
-            async with aclosing(runner.generate(asking("one two three four"))) as answer:
+            async with aclosing(runner.generate(asking("one two three four"), 8)) as answer:
                 await anext(answer)
         assert await text_of(runner, asking("one two", max_tokens=2))
     finally:

@@ -81,7 +81,10 @@ def test_the_stock_openai_client_works_over_the_socket(house: House) -> None:
     assert whole.usage.total_tokens > 30
     streamed = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
     assert streamed == whole.choices[0].message.content
-    assert chunks[-1].usage == whole.usage
+    usage = chunks[-1].usage
+    assert usage.total_tokens == whole.usage.total_tokens
+    assert whole.usage.prompt_tokens_details.cached_tokens == 0
+    assert 0 < usage.prompt_tokens_details.cached_tokens < usage.prompt_tokens
 
 
 def test_errors_are_the_ones_openai_clients_know(house: House) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -12,14 +12,18 @@ from blockbuster import BlockBuster, blockbuster_ctx
 from edgeroute.domain.card import ModelCard, ModelShape
 from edgeroute.domain.features import Features, Task
 from edgeroute.domain.hardware import Hardware, Memory, Telemetry
-from edgeroute.domain.load import Budget, EchoBehaviour, Footprint
+from edgeroute.domain.load import Budget, EchoBehaviour, Footprint, LoadPlan
+from edgeroute.domain.privacy import Label
 from edgeroute.domain.profile import Profile
 from edgeroute.domain.request import Limits, Message, Request
 from edgeroute.domain.target import Rates
 from edgeroute.domain.units import GIB, Bytes, ModelId, RequestId
+from edgeroute.ports import Runner
+from edgeroute.residency.cores import Cores
 from edgeroute.residency.placement import PlanOptions
 from edgeroute.residency.pool import ModelSpec, PoolState
 from edgeroute.runtime.dispatch import Answer, Dispatcher, World
+from edgeroute.runtime.governor import Governor
 from edgeroute.runtime.learn import Learner
 from edgeroute.runtime.pool import Pool
 from edgeroute.runtime.record import Record
@@ -67,11 +71,13 @@ class FakeSensors:
 
 
 class FakeUnderstanding:
-    """Every question is arithmetic."""
+    """Every question is arithmetic, and every password is a secret."""
 
     def features(self, request: Request) -> Features:
-        words = len(request.messages[-1].content.split())
-        return Features(Task.MATH, 1.0, words, 10, request.sampling.max_tokens)
+        words = request.messages[-1].content.split()
+        label = Label.SECRET if "password" in words else Label.PUBLIC
+        limit = request.sampling.max_tokens
+        return Features(Task.MATH, 1.0, len(words), 10, limit, 25, label=label)
 
 
 def card(name: str, behaviour: EchoBehaviour, quality: float) -> ModelCard:
@@ -110,14 +116,24 @@ async def text_of(answer: Answer) -> str:
         return "".join([chunk.text async for chunk in chunks])
 
 
-def build_line(*models: ModelCard, ram: int = GIB, slots: int = 4) -> Line:
+def remember_nothing(plan: LoadPlan, runner: Runner) -> None:
+    assert plan.threads == runner.threads.batch
+
+
+def build_line(
+    *models: ModelCard,
+    ram: int = GIB,
+    slots: int = 4,
+    loaded: Callable[[LoadPlan, Runner], None] = remember_nothing,
+) -> Line:
     """The shell around these models, best first in the plan by their quality."""
     loop = asyncio.get_running_loop()
     options = PlanOptions(threads=1, context=64, slots=slots)
     specs = [ModelSpec(model, options, load_s=1.0) for model in models]
     backend, memory, journal = FakeBackend(), FakeMemory(ram), FakeJournal()
     state = PoolState(specs, Budget(Bytes(ram)))
-    pool = Pool(state, backend, memory, loop.time, lambda _plan, _runner: None)
+    governor = Governor(Cores(1, 1), lambda _pids: None, lambda: (), loop.time)
+    pool = Pool(state, backend, memory, loop.time, loaded, governor)
     roster = LiveRoster(pool, slots, lambda _card: RATES)
     roster.replace_cards(models, {})
     record, observer = Record(journal), FakeObserver()

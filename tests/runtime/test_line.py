@@ -1,6 +1,7 @@
 """The life of a query over fakes: fail-over, deadlines, cancelling, what is remembered."""
 
 import asyncio
+from contextlib import aclosing
 
 import pytest
 
@@ -17,11 +18,14 @@ from edgeroute.domain.errors import (
     UnknownModel,
     WorkerDied,
 )
+from edgeroute.domain.features import Features, Task
 from edgeroute.domain.load import EchoBehaviour
+from edgeroute.domain.privacy import Label
 from edgeroute.domain.request import Limits
 from edgeroute.domain.units import MIB, Bytes, ModelId, RequestId
 from edgeroute.residency.placement import PlanOptions
 from edgeroute.residency.pool import ModelSpec
+from edgeroute.runtime.execute import Execution
 from tests.runtime.conftest import Line, asking, build_line, card, text_of
 
 pytestmark = pytest.mark.looptime
@@ -253,6 +257,48 @@ async def test_rates_move_towards_what_was_measured(two: Line) -> None:
     assert before.decode_tok_s == 50.0
     assert before.decode_tok_s > after.decode_tok_s > 40.0  # four tokens in 0.1 s
     assert after.measured
+
+
+async def test_what_was_found_in_the_text_tightens_the_label_and_never_loosens_it(
+    two: Line,
+) -> None:
+    for prompt, label in (("my password is xyzzy", Label.SECRET), ("hello", Label.PRIVATE)):
+        async with two.dispatcher.answer(asking(prompt)) as answer:
+            assert answer.view.label is label
+            await text_of(answer)
+    (runner,) = two.backend.started
+    assert [request.label for request, _, _ in runner.asked] == [Label.SECRET, Label.PRIVATE]
+
+
+async def test_a_run_knows_how_long_it_may_be_and_what_is_left_of_its_deadline(two: Line) -> None:
+    await two.ask("hello", limits=Limits(deadline_s=10.0))
+    await two.ask("hello")
+    (runner,) = two.backend.started
+    assert [asked[1:] for asked in runner.asked] == [(25, 9.0), (25, None)]  # the load took 1 s
+
+
+async def test_without_a_known_length_a_long_answer_is_a_few_times_the_usual_one() -> None:
+    line = build_line(card("m", EchoBehaviour(), 0.9))
+    _, decision = line.dispatcher.decide(asking("hello"))
+    features = Features(Task.MATH, 1.0, 1, output_tokens=10)
+    args = (line.pool, line.roster, asyncio.get_running_loop().time)
+    async with aclosing(Execution(asking("hello"), features, decision, *args).chunks()) as chunks:
+        assert [chunk.text async for chunk in chunks] == ["hello", ""]
+    assert line.backend.started[0].asked[0][1] == 30
+    await line.pool.close()
+
+
+async def test_a_prefill_is_as_fast_as_what_it_really_read() -> None:
+    line = build_line(card("m", EchoBehaviour(), 0.9))
+    rates = []
+    for cached in (0, 20, 58):
+        async with line.dispatcher.answer(asking("x " * 60)) as answer:
+            await anext(answer.chunks)
+            line.backend.started[0].cached_tokens = cached
+            await text_of(answer)
+        rates.append(answer.outcome().prefill_tok_s)
+    assert rates == [pytest.approx(600), pytest.approx(400), None]  # two tokens tell nothing
+    await line.pool.close()
 
 
 async def test_gpu_memory_is_waited_for_until_it_is_seen_to_be_free() -> None:

@@ -123,8 +123,10 @@ def test_without_a_file_everything_is_default(tmp_path: Path) -> None:
 
 
 def test_every_setting_is_read(tmp_path: Path) -> None:
-    text = 'profile = "private"\ncontext = 8192\nslots = 2\n[memory]\nbudget = "6GiB"\n'
-    assert settings(tmp_path, text) == Settings("private", Bytes(6 * GIB), 8192, 2)
+    memory = '[memory]\nbudget = "6GiB"\nconversations = "1GiB"\n'
+    text = f'profile = "private"\ncontext = 8192\nslots = 2\n{memory}'
+    wanted = Settings("private", Bytes(6 * GIB), 8192, 2, Bytes(GIB))
+    assert settings(tmp_path, text) == wanted
 
 
 WRONG = {
@@ -136,6 +138,10 @@ WRONG = {
         "line 3: memory.budget: 'lots' is not",
     ),
     "budget a number": ("[memory]\nbudget = 6\n", "line 2: memory.budget: Expected"),
+    "conversations no size": (
+        "[memory]\nconversations = 'many'\n",
+        "line 2: memory.conversations: 'many' is not",
+    ),
     "no slots": ("slots = 0\n", "line 1: slots: Expected `int` >= 1"),
     "tiny context": ("context = 16\n", "line 1: context: Expected `int` >= 256"),
     "not TOML": ("profile = balanced\n", "line 1: Invalid value"),

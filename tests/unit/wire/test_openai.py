@@ -49,6 +49,8 @@ def test_every_field_lands_where_it_belongs() -> None:
             "max_usd": 0,
             "max_j": 5,
             "on_device": "only",
+            "priority": "background",
+            "overflow": "shift",
             "explain": True,
         },
     )
@@ -64,6 +66,8 @@ def test_every_field_lands_where_it_belongs() -> None:
         profile="offline",
         session="s",
         stream=True,
+        priority="background",
+        overflow="shift",
     )
 
 
@@ -99,6 +103,8 @@ def test_unknown_fields_are_dropped_and_told() -> None:
         ({"edgeroute": {"labl": "public"}}, "labl"),
         ({"edgeroute": {"label": "topsecret"}}, "label"),
         ({"edgeroute": {"deadline_s": 0}}, "deadline_s"),
+        ({"edgeroute": {"priority": "urgent"}}, "priority"),
+        ({"edgeroute": {"overflow": "truncate"}}, "overflow"),
     ],
 )
 def test_a_mistake_is_named(fields: dict[str, Any], named: str) -> None:
@@ -141,15 +147,34 @@ def events(data: bytes) -> list[Any]:
 
 def test_a_stream_is_role_text_finish_usage_done() -> None:
     writer = ChatWriter(ID, "smollm2", 1)
-    stream = writer.opening() + writer.delta("hi") + writer.closing("stop", Usage(3, 2), None)
+    stream = (
+        writer.opening()
+        + writer.delta("hi")
+        + writer.closing("stop", Usage(3, 2, cached_tokens=1), None)
+    )
     role, text, finish, usage, done = events(stream)
     assert role["choices"][0]["delta"] == {"role": "assistant", "content": ""}
     assert text["choices"][0]["delta"] == {"content": "hi"}
     assert finish["choices"][0]["finish_reason"] == "stop"
-    assert usage["usage"] == {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+    assert usage["usage"] == {
+        "prompt_tokens": 3,
+        "completion_tokens": 2,
+        "total_tokens": 5,
+        "prompt_tokens_details": {"cached_tokens": 1},
+    }
     assert usage["choices"] == []
     assert done == "[DONE]"
     assert {event["id"] for event in (role, text, finish, usage)} == {"chatcmpl-r1"}
+
+
+@given(st.text())
+def test_a_piece_of_text_is_an_event_of_its_own_whatever_it_says(text: str) -> None:
+    writer = ChatWriter(ID, "auto-1.5b_q4", 1)
+    (event,) = events(writer.delta(text.replace("\n\n", "")))
+    (empty,) = events(writer.delta(""))
+    assert event["choices"][0]["delta"] == {"content": text.replace("\n\n", "")}
+    empty["choices"][0]["delta"] = event["choices"][0]["delta"]
+    assert event == empty
 
 
 def test_a_whole_answer_carries_text_usage_and_what_was_asked_to_be_explained() -> None:
