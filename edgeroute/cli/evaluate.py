@@ -7,6 +7,9 @@ from typing import Any
 
 from edgeroute.catalog.folders import shipped
 from edgeroute.cli.show import print_json, table
+from edgeroute.domain.errors import InvalidRequest
+from edgeroute.domain.units import parse_bytes
+from edgeroute.evaluation import residency as on_residency
 from edgeroute.evaluation import sensitivity as on_sensitivity
 from edgeroute.evaluation import tasks as on_tasks
 from edgeroute.evaluation.rows import read_rows, write_rows
@@ -30,6 +33,21 @@ def sensitivity(options: argparse.Namespace) -> int:
     if options.out:
         write_rows(Path(options.out), on_sensitivity.out_rows(predictions))
     _tell(on_sensitivity.report(predictions), as_json=options.json)
+    return 0
+
+
+def residency(options: argparse.Namespace) -> int:
+    """Print how long requests of a trace wait for models under each policy."""
+    rows = list(read_rows(Path(options.trace), on_residency.TraceRow))
+    cards = on_residency.read_cards(Path(options.cards))
+    try:
+        budget = parse_bytes(options.budget)
+    except ValueError as error:
+        raise InvalidRequest(str(error)) from error
+    _tell(
+        on_residency.evaluate(rows, cards, budget, options.counted_from),
+        as_json=options.json,
+    )
     return 0
 
 

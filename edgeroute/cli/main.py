@@ -143,6 +143,27 @@ def _add_evaluations(verbs: "Verbs") -> None:
     for kind, form in rows.items():
         kind.add_argument("file", help=f"JSON Lines: {form}")
         kind.add_argument("--out", metavar="FILE", help="write one prediction per row")
+    residency = _verb(
+        kinds, "residency", ("evaluate", "residency"), "How long requests wait for their models."
+    )
+    residency.add_argument(
+        "trace", help="JSON Lines: {t_s, model, session?, prompt_tokens, output_tokens}"
+    )
+    residency.add_argument(
+        "--cards",
+        required=True,
+        metavar="FILE",
+        help="JSON: by model {weights_bytes, kv_bytes_per_token, load_s, prefill_tok_s, "
+        "decode_tok_s}",
+    )
+    residency.add_argument("--budget", required=True, metavar="BYTES", help="for example 12GiB")
+    residency.add_argument(
+        "--counted-from",
+        type=_finite,
+        default=0.0,
+        metavar="SECONDS",
+        help="replay earlier requests, but leave them out of the waits",
+    )
 
 
 if __name__ == "__main__":

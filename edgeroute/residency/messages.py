@@ -45,10 +45,11 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True)
 class LeaseAsked:
-    """A request wants to run on a model."""
+    """A request wants to run on a model; `app` is who asks, where that is known."""
 
     lease: LeaseId
     model: ModelId
+    app: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,21 @@ class BudgetChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ConditionsChanged:
+    """How the machine stands, as far as it bears on idle models.
+
+    Attributes:
+        may_prewarm: Whether models may be loaded on a guess (on AC).
+        idle_release_s: Idle models are ended after so long; `None` keeps them.
+        midnight: A moment at which a local day began, on the clock of the pool.
+    """
+
+    may_prewarm: bool
+    idle_release_s: float | None = None
+    midnight: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed; answers a `WakeAt`."""
 
@@ -118,6 +134,7 @@ Event = (
     | Reclaimed
     | BudgetChanged
     | ModelsChanged
+    | ConditionsChanged
     | Tick
 )
 

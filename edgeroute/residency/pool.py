@@ -1,15 +1,16 @@
 """Who is warm, who waits and who goes: events in, instructions out.
 
-Owns leases, the queue of models that are waited for, and every decision about them. Pure: time is
-an argument, what takes time is an instruction and ends as an event. `registry` keeps states and
-bytes, `room` chooses victims, `placement` makes plans.
+Owns what follows from each event. Pure: time is an argument, what takes time is an instruction and
+ends as an event. `registry` keeps states and bytes, `leases` who runs and who waits, `turn` decides
+who comes and who goes for it, `idle` what is done when nobody wants anything.
 
 What the shell owes: one worker per model at a time, so that all events of a worker up to its
 `Exited` or `LoadFailed` come before the next `Start` of that model; `Reclaimed` may come at any
 time later. Apart from that, events may be late, double, or about models that are gone. `Loaded`
 should be followed by a `BudgetChanged`: one that was read during the load is too low.
 
-Not here: collation of requests by model, and giving up when models only swap each other out.
+A guess is a load that nobody waits for. It is made while nobody holds or wants anything, and
+given up the moment that somebody waits for another load.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,8 +19,12 @@ from edgeroute.domain.hardware import Gpu
 from edgeroute.domain.load import Budget, Footprint
 from edgeroute.domain.target import Warmth
 from edgeroute.domain.units import LeaseId, ModelId, format_bytes
+from edgeroute.residency.demand import Demand
+from edgeroute.residency.idle import Idle
+from edgeroute.residency.leases import Leases
 from edgeroute.residency.messages import (
     BudgetChanged,
+    ConditionsChanged,
     Deny,
     DenyCode,
     Event,
@@ -38,6 +43,8 @@ from edgeroute.residency.messages import (
     Tick,
     WakeAt,
 )
+from edgeroute.residency.placement import Placement
+from edgeroute.residency.prewarm import Guesses
 from edgeroute.residency.registry import Registry
 from edgeroute.residency.resident import Resident
 from edgeroute.residency.settings import Settings
@@ -69,13 +76,12 @@ class PoolState:
     ) -> None:
         self._settings = settings
         self._models = Registry(models, budget, gpus)
-        self._holders: dict[LeaseId, Resident] = {}
-        self._queue: dict[ModelId, Resident] = {}  # for its order: dictionaries keep theirs
+        self._demand = Demand()
+        self._idle = Idle(self._models, self._demand, settings)
+        self._leases = Leases()
         self._claimed: frozenset[ModelId] = frozenset()
         self._wake_at: float | None = None
         self._out: list[Instruction] = []
-
-    # ---- what the shell sees ------------------------------------------------------------------
 
     def handle(self, event: Event, now: float) -> list[Instruction]:
         """Take one event and say what is to be done.
@@ -96,26 +102,12 @@ class PoolState:
         """
         self._out = []
         self._let_time_pass(now)
-        match event:
-            case LeaseAsked(lease=lease, model=model):
-                self._ask(lease, model, now)
-            case LeaseDropped(lease=lease):
-                self._drop(lease, now)
-            case Loaded():
-                self._take_loaded(event, now)
-            case LoadFailed(model=model, message=message):
-                self._take_failed_load(model, message, now)
-            case Exited(model=model):
-                self._take_exit(model, now)
-            case Reclaimed(model=model):
-                self._take_reclaimed(model, now)
-            case BudgetChanged(budget=budget):
-                self._change_budget(budget, now)
-            case ModelsChanged(specs=specs):
-                self._change_models(specs)
-            case Tick():
-                self._wake_at = None
+        self._take(event, now)
         self._serve(now)
+        for resident in self._idle.overdue(now):
+            self._stop(resident, now)
+        if not self._leases:
+            self._guess(now)
         self._set_alarm(now)
         return self._out
 
@@ -143,6 +135,11 @@ class PoolState:
         """What ended workers did not give back in time."""
         return self._models.ledger.lost
 
+    @property
+    def guesses(self) -> Guesses:
+        """What came of loads that nobody waited for."""
+        return self._idle.guesses
+
     def snapshot(self, now: float) -> tuple[ModelStatus, ...]:
         """How every model stands; see `statuses`."""
         return statuses(self._models, now)
@@ -157,44 +154,55 @@ class PoolState:
         if broken:
             raise AssertionError("; ".join(broken))
 
-    # ---- leases -------------------------------------------------------------------------------
+    def _take(self, event: Event, now: float) -> None:
+        match event:
+            case LeaseAsked():
+                self._ask(event, now)
+            case LeaseDropped(lease=lease):
+                self._drop(lease, now)
+            case Loaded() | LoadFailed() | Exited() | Reclaimed():
+                self._take_from_worker(event, now)
+            case BudgetChanged(budget=budget):
+                self._change_budget(budget, now)
+            case ModelsChanged(specs=specs):
+                self._change_models(specs, now)
+            case ConditionsChanged():
+                self._idle.change_conditions(event, now)
+            case Tick():
+                self._wake_at = None
 
-    def _ask(self, lease: LeaseId, model: ModelId, now: float) -> None:
-        if lease in self._holders:  # 1
+    def _ask(self, event: LeaseAsked, now: float) -> None:
+        lease, model = event.lease, event.model
+        if lease in self._leases:  # 1
             return
         resident = self._models.get(model)
         if resident is None or resident.removed:  # 2
             self._out.append(Deny(lease, model, "unknown_model", f"no model is named {model!r}"))
             return
-        self._holders[lease] = resident
+        self._demand.note_ask(model, event.app, now)
+        self._idle.look_again(now)
         failure = resident.failure
         if self._takes_leases(resident):  # 3
             if len(resident.leases) >= self._most_leases(resident):
                 message = f"{len(resident.leases)} requests run on {model}; no more may"
-                self._deny([lease], "queue_full", message)
+                self._deny(resident, [lease], "queue_full", message)
             else:
                 self._grant(resident, [lease], now)
         elif failure is not None and failure.denies and resident.backs_off(now):  # 4
-            self._deny([lease], failure.code, failure.message, failure.retry_at - now)
+            self._deny(resident, [lease], failure.code, failure.message, failure.retry_at - now)
         elif len(resident.waiters) >= self._settings.queue_limit:  # 5
             message = f"{len(resident.waiters)} requests wait for {model}; no more may"
-            self._deny([lease], "queue_full", message, self._expected_wait_s(resident, now))
+            wait_s = self._leases.expected_wait_s(resident, now)
+            self._deny(resident, [lease], "queue_full", message, wait_s)
         else:  # 6
-            resident.waiters[lease] = now
-            self._queue[model] = resident
+            self._leases.wait(resident, lease, now)
 
     def _drop(self, lease: LeaseId, now: float) -> None:
-        resident = self._holders.pop(lease, None)
-        if resident is None:  # denied, or void since its worker died
-            return
-        if lease in resident.leases:
-            resident.leases.remove(lease)
-            resident.last_used = now
-            self._stop_if_unwanted(resident)
-        else:
-            del resident.waiters[lease]
-            if not resident.waiters:
-                del self._queue[resident.id]
+        resident = self._leases.drop(lease)
+        if resident is not None:
+            self._models.note_use(resident, now)
+            self._demand.reuse.note_use(resident.id, now)
+            self._stop_if_unwanted(resident, now)
 
     def _takes_leases(self, resident: Resident) -> bool:
         return (
@@ -209,43 +217,44 @@ class PoolState:
 
     def _grant(self, resident: Resident, leases: Iterable[LeaseId], now: float) -> None:
         for lease in leases:
-            resident.leases.add(lease)
+            self._leases.run(resident, lease)
             self._out.append(Grant(lease, resident.id))
-        resident.last_used = now
+        if resident.guessed and resident.leases:
+            resident.guessed = False
+            self._idle.guesses.used += 1
+        self._models.note_use(resident, now)
 
     def _deny(
-        self, leases: Iterable[LeaseId], code: DenyCode, message: str, retry_s: float | None = None
+        self,
+        resident: Resident,
+        leases: Iterable[LeaseId],
+        code: DenyCode,
+        message: str,
+        retry_s: float | None = None,
     ) -> None:
-        for lease in leases:
-            model = self._holders.pop(lease).id
-            self._out.append(Deny(lease, model, code, message, retry_s))
+        self._out += [Deny(lease, resident.id, code, message, retry_s) for lease in leases]
 
-    def _take_waiters(self, resident: Resident) -> list[LeaseId]:
-        """All who wait for a model, who do so no longer."""
-        waiters = list(resident.waiters)
-        resident.waiters.clear()
-        self._queue.pop(resident.id, None)
-        return waiters
-
-    def _expected_wait_s(self, resident: Resident, now: float) -> float:
-        """Seconds until those who wait for a model are served: loads up to its own, in turn."""
-        wait_s = 0.0
-        for other in self._queue.values():
-            done_s = now - other.started_at if other.state is Warmth.LOADING else 0.0
-            wait_s += max(0.0, other.load_s - done_s)
-            if other is resident:
-                break
-        return wait_s
-
-    # ---- workers ------------------------------------------------------------------------------
+    def _take_from_worker(
+        self, event: Loaded | LoadFailed | Exited | Reclaimed, now: float
+    ) -> None:
+        match event:
+            case Loaded():
+                self._take_loaded(event, now)
+            case LoadFailed(model=model, message=message):
+                self._take_failed_load(model, message, now)
+            case Exited(model=model):
+                self._take_exit(model, now)
+            case Reclaimed(model=model):
+                self._take_reclaimed(model, now)
 
     def _take_loaded(self, event: Loaded, now: float) -> None:
         resident = self._models.get(event.model)
         if resident is None or not allows(resident.state, Cause.LOADED):
             return
         self._models.load(resident, event.footprint, event.load_s, now)
-        self._grant(resident, self._take_waiters(resident), now)
+        self._grant(resident, self._leases.take_waiters(resident), now)
         self._shrink(now)  # it may hold more than was booked
+        self._idle.look_again(now)
 
     def _take_failed_load(self, model: ModelId, message: str, now: float) -> None:
         resident = self._models.get(model)
@@ -253,8 +262,8 @@ class PoolState:
             return
         if resident.state is Warmth.LOADING:
             failure = resident.note_failed_load(message, now, self._settings)
-            waiters = self._take_waiters(resident)
-            self._deny(waiters, failure.code, failure.message, failure.retry_at - now)
+            waiters = self._leases.take_waiters(resident)
+            self._deny(resident, waiters, failure.code, failure.message, failure.retry_at - now)
         self._lose_worker(resident, now)
 
     def _take_exit(self, model: ModelId, now: float) -> None:
@@ -265,14 +274,13 @@ class PoolState:
         if resident.state is not Warmth.DRAINING and not resident.retiring:
             failure = resident.note_death(now, self._settings)
             if failure.denies:
-                waiters = self._take_waiters(resident)
-                self._deny(waiters, failure.code, failure.message, failure.retry_at - now)
+                waiters = self._leases.take_waiters(resident)
+                self._deny(resident, waiters, failure.code, failure.message, failure.retry_at - now)
         self._lose_worker(resident, now)
 
     def _lose_worker(self, resident: Resident, now: float) -> None:
-        for lease in resident.leases:  # void: their requests fail with the worker
-            del self._holders[lease]
-        resident.leases.clear()
+        self._leases.void(resident)
+        self._idle.charge(resident, now)
         self._models.leave(resident, now + self._settings.reclaim_deadline_s)
 
     def _take_reclaimed(self, model: ModelId, now: float) -> None:
@@ -282,103 +290,107 @@ class PoolState:
         else:
             self._models.recover(model)
 
-    def _stop(self, resident: Resident) -> None:
+    def _start(self, resident: Resident, placement: Placement, now: float) -> None:
+        self._models.start(resident, placement, now)
+        self._out.append(Start(placement.plan))
+
+    def _stop(self, resident: Resident, now: float) -> None:
+        self._idle.charge(resident, now)
         self._models.stop(resident)
         self._out.append(Stop(resident.id))
 
-    def _stop_if_unwanted(self, resident: Resident) -> None:
+    def _stop_if_unwanted(self, resident: Resident, now: float) -> None:
         unwanted = resident.retiring or resident.id in self._claimed
         in_use = resident.state is Warmth.WARM and resident.leases
         if unwanted and not in_use and allows(resident.state, Cause.STOP):
-            self._stop(resident)
-
-    # ---- memory, models, time -----------------------------------------------------------------
+            self._stop(resident, now)
 
     def _change_budget(self, budget: Budget, now: float) -> None:
         self._models.change_budget(budget)
         self._shrink(now)
 
     def _shrink(self, now: float) -> None:
-        turn = Turn(self._models, now, self._settings)
+        turn = Turn(self._models, self._demand, now, self._settings)
         turn.shrink()
         for resident in turn.stops:
-            self._stop(resident)
+            self._stop(resident, now)
 
-    def _change_models(self, specs: Sequence[ModelSpec]) -> None:
+    def _change_models(self, specs: Sequence[ModelSpec], now: float) -> None:
         kept = {spec.id for spec in specs}
         for resident in list(self._models):
             if resident.id not in kept:
                 message = f"{resident.id} was removed"
-                self._deny(self._take_waiters(resident), "unknown_model", message)
+                self._deny(resident, self._leases.take_waiters(resident), "unknown_model", message)
                 self._models.remove(resident)
-                self._stop_if_unwanted(resident)
+                self._demand.forget(resident.id)
+                self._stop_if_unwanted(resident, now)
         for spec in specs:
             known = self._models.get(spec.id)
             if known is None:
                 self._models.add(spec)
             else:
                 self._models.replace(known, spec)
-                self._stop_if_unwanted(known)
+                self._stop_if_unwanted(known, now)
 
     def _serve(self, now: float) -> None:
         self._claimed = frozenset()
-        if not self._queue:
+        if not self._leases.queue:
             return
-        turn = Turn(self._models, now, self._settings)
-        turn.serve(self._queue.values())
+        turn = Turn(self._models, self._demand, now, self._settings)
+        turn.serve(self._leases.queue.values())
         pinned = self._models.pinned.ram
         also = f"; pinned models hold {format_bytes(pinned)}" if pinned else ""
         for resident, too_large in turn.hopeless:
-            self._deny(self._take_waiters(resident), "too_large", too_large.message + also)
+            self._deny(
+                resident, self._leases.take_waiters(resident), "too_large", too_large.message + also
+            )
         for resident in turn.stops:
-            self._stop(resident)
+            self._demand.note_eviction(resident.id, now)
+            self._stop(resident, now)
         for resident, placement in turn.starts:
-            self._models.start(resident, placement, now)
-            self._out.append(Start(placement.plan))
+            self._demand.note_load(placement.footprint, now)
+            self._start(resident, placement, now)
         self._claimed = turn.claimed
-        for resident in list(self._queue.values()):
+        for resident in list(self._leases.queue.values()):
             if self._takes_leases(resident):  # no longer claimed
-                self._grant(resident, self._take_waiters(resident), now)
+                self._grant(resident, self._leases.take_waiters(resident), now)
+
+    def _guess(self, now: float) -> None:
+        guess = self._idle.guess(now)
+        if guess is None:
+            return
+        for victim in guess.victims:
+            self._stop(victim, now)
+        if not guess.victims:
+            self._start(guess.resident, guess.placement, now)
+            guess.resident.guessed = True
+            self._idle.guesses.loads += 1
 
     def _let_time_pass(self, now: float) -> None:
-        for resident in self._models.of(Warmth.RECLAIMING):
-            if now >= resident.reclaim_by:
-                self._models.write_off(resident, now)
-        for resident in self._models.of(Warmth.FAILED):
-            if not resident.backs_off(now):
-                self._models.retry(resident)
+        self._models.let_time_pass(now)
         if self._wake_at is not None and now >= self._wake_at:
             self._wake_at = None
 
     def _set_alarm(self, now: float) -> None:
-        at = min((moment for moment in self._moments() if moment > now), default=None)
+        at = min((moment for moment in self._moments(now) if moment > now), default=None)
         if at is not None and (self._wake_at is None or at < self._wake_at):
             self._wake_at = at
             self._out.append(WakeAt(at))
 
-    def _moments(self) -> Iterator[float]:
+    def _moments(self, now: float) -> Iterator[float]:
         """When time alone changes what is to be done; computed as it is compared."""
-        yield from (resident.reclaim_by for resident in self._models.of(Warmth.RECLAIMING))
-        yield from (resident.retry_at for resident in self._models.of(Warmth.FAILED))
-        for resident in self._queue.values():
+        yield from self._models.moments()
+        storms = self._demand.storms(now)
+        for resident in self._leases.queue.values():
             yield resident.retry_at
-            yield resident.waiting_since + self._settings.max_wait_s
-        if self._queue:
+            yield resident.overdue_at(self._settings, storms=storms)
+        if self._leases.queue:
             for resident in self._models.of(Warmth.WARM):
                 yield resident.warm_since + self._settings.min_residency_s
-
-    # ---- invariants ---------------------------------------------------------------------------
+        yield from self._idle.moments(anybody=bool(self._leases))
 
     def _violations(self) -> Iterator[str]:
+        yield from self._leases.violations(list(self._models))
         for resident in self._models:
-            if resident.leases and resident.state is not Warmth.WARM:
-                yield f"{resident.id} is {resident.state.name} and leased"
-            if bool(resident.waiters) != (resident.id in self._queue):
-                yield f"{resident.id} has waiters and no turn, or a turn and no waiters"
             if resident.waiters and self._takes_leases(resident):
                 yield f"{resident.id} takes leases and has waiters"
-            if resident.leases & resident.waiters.keys():
-                yield f"{resident.id} has a lease that also waits"
-        leases = [(lease, r) for r in self._models for lease in (*r.leases, *r.waiters)]
-        if dict(leases) != self._holders or len(leases) != len(self._holders):
-            yield "leases and their holders differ"

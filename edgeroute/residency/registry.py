@@ -65,6 +65,16 @@ class Registry:
         """Models in these states."""
         return [resident for state in states for resident in self._in[state].values()]
 
+    def in_order_of_use(self) -> Iterator[Resident]:
+        """Warm models, the one that was used last coming last."""
+        return iter(self._in[Warmth.WARM].values())
+
+    def note_use(self, resident: Resident, now: float) -> None:
+        """A lease on a warm model begins or ends."""
+        resident.last_used = now
+        warm = self._in[Warmth.WARM]
+        warm[resident.id] = warm.pop(resident.id)
+
     # ---- bytes --------------------------------------------------------------------------------
 
     def change_budget(self, budget: Budget) -> None:
@@ -205,6 +215,20 @@ class Registry:
     def retry(self, resident: Resident) -> None:
         """It may be tried again."""
         self._move(resident, Cause.RETRY)
+
+    def let_time_pass(self, now: float) -> None:
+        """Give up what did not come back in time, and let be tried again what may be."""
+        for resident in self.of(Warmth.RECLAIMING):
+            if now >= resident.reclaim_by:
+                self.write_off(resident, now)
+        for resident in self.of(Warmth.FAILED):
+            if not resident.backs_off(now):
+                self.retry(resident)
+
+    def moments(self) -> Iterator[float]:
+        """When time alone changes a state."""
+        yield from (resident.reclaim_by for resident in self.of(Warmth.RECLAIMING))
+        yield from (resident.retry_at for resident in self.of(Warmth.FAILED))
 
     def _settle(self, resident: Resident, now: float) -> None:
         waits = resident.backs_off(now) and not resident.removed

@@ -38,6 +38,7 @@ class Resident:
         retiring: The worker no longer matches the spec, or the model was removed: it takes no
             new leases and ends when its last one does.
         removed: The model is to be forgotten when its bytes are back.
+        guessed: It was loaded on a guess and has served nobody yet.
         leases: Requests that run on it.
         waiters: Requests that wait for it, and since when; oldest first.
         warm_since: Since when its worker has been ready; in no time to come without one.
@@ -52,6 +53,7 @@ class Resident:
     state: Warmth = Warmth.COLD
     retiring: bool = False
     removed: bool = False
+    guessed: bool = False
     leases: set[LeaseId] = field(default_factory=set)
     waiters: dict[LeaseId, float] = field(default_factory=dict)
     started_at: float = 0.0
@@ -79,6 +81,13 @@ class Resident:
     def waiting_since(self) -> float:
         """When its oldest waiter came; there must be one."""
         return next(iter(self.waiters.values()))
+
+    def overdue_at(self, settings: Settings, *, storms: bool) -> float:
+        """When its oldest waiter has waited too long; there must be one."""
+        patience_s = settings.max_wait_s
+        if storms:
+            patience_s = max(patience_s, settings.storm_patience * self.load_s)
+        return self.waiting_since + patience_s
 
     @property
     def refuses_until(self) -> float:

@@ -4,7 +4,6 @@ Owns the account of `Memory` and GPUs, the arithmetic of bytes per memory domain
 staying warm. Knows neither states nor leases: who may be evicted is said by the caller.
 """
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -105,7 +104,8 @@ def total(footprints: Iterable[Footprint]) -> Footprint:
     for footprint in footprints:
         file += footprint.file
         anon += footprint.anon
-        gpus = [a + b for a, b in zip_longest(gpus, footprint.gpu, fillvalue=0)]
+        if footprint.gpu:
+            gpus = [a + b for a, b in zip_longest(gpus, footprint.gpu, fillvalue=0)]
     return Footprint(Bytes(file), Bytes(anon), tuple(map(Bytes, gpus)))
 
 
@@ -122,52 +122,42 @@ class Candidate:
 
     Attributes:
         footprint: What its end gives back.
-        idle_s: Seconds since it was last used; 0 while it is.
-        reload_s: Seconds that bringing it back takes.
+        worth: What its staying warm saves: P(reuse) x the seconds that bringing it back takes.
     """
 
     model: ModelId
     footprint: Footprint
-    idle_s: float
-    reload_s: float
+    worth: float
 
 
-def make_room(
-    short: Budget, candidates: Iterable[Candidate], reuse_s: float
-) -> tuple[ModelId, ...] | None:
+def make_room(short: Budget, candidates: Iterable[Candidate]) -> tuple[ModelId, ...] | None:
     """Choose whom to evict so that `short` comes back; `None` where all together do not suffice.
 
-    What an eviction costs is P(reuse) x reload seconds, with P(reuse) = exp(-idle / reuse_s).
-    Taken are those that cost least per byte of what is short, then the dearest that turn out not
-    to be needed are spared. Ties go to the name that sorts first, so that equal states choose
+    Taken are those that are worth least per byte of what is short, then the dearest that turn out
+    not to be needed are spared. Ties go to the name that sorts first, so that equal states choose
     alike. Where nothing is short, nobody goes.
 
     Args:
         short: Bytes that are missing in each domain.
         candidates: Models that may go.
-        reuse_s: Time constant of forgetting, in seconds.
     """
-
-    def cost(candidate: Candidate) -> float:
-        return math.exp(-candidate.idle_s / reuse_s) * candidate.reload_s
-
     useful = [
-        (cost(candidate) / bytes_, candidate.model, candidate)
+        (candidate.worth / bytes_, candidate.model, candidate)
         for candidate in candidates
         if (bytes_ := _useful_bytes(candidate.footprint, short))
     ]
     chosen: list[Candidate] = []
     missing = short
     for _, _, candidate in sorted(useful, key=lambda each: each[:2]):
-        if _is_covered(missing):
+        if is_covered(missing):
             break
         chosen.append(candidate)
         missing = less(missing, candidate.footprint)
-    if not _is_covered(missing):
+    if not is_covered(missing):
         return None
-    for candidate in sorted(chosen, key=lambda each: (-cost(each), each.model)):
+    for candidate in sorted(chosen, key=lambda each: (-each.worth, each.model)):
         without = more(missing, candidate.footprint)
-        if _is_covered(without):
+        if is_covered(without):
             chosen.remove(candidate)
             missing = without
     return tuple(candidate.model for candidate in chosen)
@@ -175,10 +165,12 @@ def make_room(
 
 def _useful_bytes(footprint: Footprint, short: Budget) -> int:
     """Bytes that lessen the shortage; what a model holds elsewhere, or too much, helps nobody."""
-    return min(footprint.ram, short.ram) + sum(
-        min(_at(footprint.gpu, i), missing) for i, missing in enumerate(short.gpu)
-    )
+    ram = min(footprint.ram, short.ram)
+    if not short.gpu:
+        return ram
+    return ram + sum(min(_at(footprint.gpu, i), missing) for i, missing in enumerate(short.gpu))
 
 
-def _is_covered(missing: Budget) -> bool:
+def is_covered(missing: Budget) -> bool:
+    """Whether nothing is short in any domain."""
     return missing.ram <= 0 and all(bytes_ <= 0 for bytes_ in missing.gpu)

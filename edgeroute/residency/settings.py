@@ -13,10 +13,11 @@ class Settings:
         min_residency_s: A model that has just become warm is not evicted, so that two that do not
             fit together are not swapped for every request. Short beside a load.
         max_wait_s: How long a model waits for leases of others to end while those behind it in
-            the queue pass it. From then on it comes next: the starvation bound is this and the
-            longest running request.
-        reuse_s: Time constant of "will be used again". People come back to a model within
-            minutes; after an hour it has left their minds.
+            the queue pass it. From then on it comes first and claims the memory of models in use:
+            the starvation bound is this and the longest running request.
+        storm_patience: In a swap storm a model waits for at least as many times the seconds of its
+            own load: each swap then serves all who have gathered, instead of undoing the last.
+        quiet_s: A model that was used so lately goes for no guess: its user may still be at it.
         reclaim_deadline_s: Freed GPU memory reappears late, but within a second or two. What is
             not back by then is booked as lost.
         restart_backoff_s: Before a worker that died is started again; doubles each time.
@@ -29,9 +30,10 @@ class Settings:
     """
 
     queue_limit: int = 64
-    min_residency_s: float = 2.0
+    min_residency_s: float = 0.5
     max_wait_s: float = 10.0
-    reuse_s: float = 600.0
+    storm_patience: float = 25.0
+    quiet_s: float = 120.0
     reclaim_deadline_s: float = 10.0
     restart_backoff_s: float = 0.5
     load_backoff_s: float = 5.0

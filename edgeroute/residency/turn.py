@@ -4,11 +4,14 @@ Owns the decision about models that wait for memory, and about idle ones when me
 Changes nothing: what is decided is the pool's to carry out.
 """
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, takewhile
 
 from edgeroute.domain.load import Budget, Footprint
 from edgeroute.domain.target import Warmth
 from edgeroute.domain.units import ModelId
+from edgeroute.residency.demand import Demand
 from edgeroute.residency.placement import Placement, TooLarge
 from edgeroute.residency.registry import Registry
 from edgeroute.residency.resident import Resident
@@ -16,6 +19,7 @@ from edgeroute.residency.room import (
     Candidate,
     at_most,
     fits,
+    is_covered,
     less,
     make_room,
     more,
@@ -24,6 +28,9 @@ from edgeroute.residency.room import (
 )
 from edgeroute.residency.settings import Settings
 
+_LOOKED_AT = 32
+"""Idle models among which victims are chosen: with 200 models each look takes microseconds."""
+
 
 class Turn:
     """What to do for those who wait; made for one moment, then thrown away.
@@ -31,17 +38,19 @@ class Turn:
     Attributes:
         hopeless: Models that fit no memory that could ever be free.
         starts: Models that fit now.
-        stops: Idle models that make room.
+        stops: Idle models that make room, and guesses that nobody waits for yet.
         claimed: Models whose memory is promised to one that has waited too long: they take no
             new leases and are stopped when they are idle.
     """
 
-    def __init__(self, models: Registry, now: float, settings: Settings) -> None:
+    def __init__(self, models: Registry, demand: Demand, now: float, settings: Settings) -> None:
         self.hopeless: list[tuple[Resident, TooLarge]] = []
         self.starts: list[tuple[Resident, Placement]] = []
         self.stops: list[Resident] = []
         self.claimed: frozenset[ModelId] = frozenset()
+        self.reuse = demand.reuse
         self._models = models
+        self._storms = demand.storms(now)
         self._now = now
         self._settings = settings
         # What one is promised the next has not: `soon` is free or on its way back, and nobody's.
@@ -49,33 +58,39 @@ class Turn:
         self._soon = more(models.free, models.coming)
 
     def serve(self, waiting: Iterable[Resident]) -> None:
-        """Decide for each model that is waited for, first come first served.
+        """Decide for each model that is waited for, in the order of `_urgency`.
+
+        Loads that nobody waits for were guesses; they are given up for any that somebody does.
 
         1. It loads, is warm (claimed, or ending for a newer self), or backs off: it waits.
         2. It fits no memory that could ever be free: hopeless.
         3. It is cold and fits: start it.
         4. It will fit when what is on its way back is back: that is kept for it.
         5. Idle models can make room: stop the least valuable; their bytes are kept for it.
-        6. It has waited for `max_wait_s`: claim the memory of models in use. Nobody passes.
+        6. It is overdue: claim the memory of models in use; it is kept for it when it is back.
         7. Else it waits for leases to end, and those behind may pass.
         """
         obtainable = self._models.obtainable
+        placed: list[tuple[Resident, Placement]] = []
         for resident in waiting:
             if resident.state in (Warmth.LOADING, Warmth.WARM) or resident.backs_off(self._now):
                 continue  # 1
-            placed = self._models.place(resident, obtainable)
-            if isinstance(placed, TooLarge):  # 2
-                self.hopeless.append((resident, placed))
-                continue
-            need = placed.footprint
+            place = self._models.place(resident, obtainable)
+            if isinstance(place, TooLarge):  # 2
+                self.hopeless.append((resident, place))
+            else:
+                placed.append((resident, place))
+        if placed:
+            self._stop([r for r in self._models.of(Warmth.LOADING) if r.guessed and not r.waiters])
+        for resident, place in sorted(placed, key=self._urgency):
+            need = place.footprint
             if fits(need, self._soon):
                 if resident.state is Warmth.COLD and fits(need, self._free):  # 3
-                    self.starts.append((resident, placed))
+                    self.starts.append((resident, place))
                     self._free = less(self._free, need)
                 self._soon = less(self._soon, need)  # 3 and 4
             elif not self._evict_for(need) and self._is_overdue(resident):  # 5
                 self._claim_for(need)  # 6
-                break
             # 7
 
     def shrink(self) -> None:
@@ -85,53 +100,101 @@ class Turn:
         missing.
         """
         missing = shortage(Footprint(), more(self._soon, self._models.in_doubt))
-        idle = self._idle(0.0)
+        if is_covered(missing):
+            return
+        idle = list(self._idle(0.0))
         most = total(self._models.ledger.live(resident.id) for resident in idle)
         self._stop(self._choose(idle, at_most(missing, most)))
 
+    def victims_of_guess(self, need: Footprint) -> list[Resident] | None:
+        """Quiet models to put out for a guess; `None` where they do not suffice."""
+        if fits(need, self._free):
+            return []
+        quiet = takewhile(
+            lambda resident: self._now >= resident.last_used + self._settings.quiet_s,
+            self._idle(self._settings.min_residency_s),
+        )
+        return self._choose_among_first(quiet, shortage(need, self._free)) or None
+
     # ---- steps --------------------------------------------------------------------------------
+
+    def _urgency(self, waiting: tuple[Resident, Placement]) -> tuple[float, float]:
+        """Overdue models come first, the one that has waited longest before the others.
+
+        The others come by the seconds that all who wait for them have waited, per byte: those are
+        collated for which few bytes have to be moved to end much waiting.
+        """
+        resident, place = waiting
+        if self._is_overdue(resident):
+            return resident.waiting_since, 0.0
+        waited_s = sum(self._now - since for since in resident.waiters.values())
+        size = place.footprint.ram + sum(place.footprint.gpu)
+        return math.inf, -waited_s / max(1, size)
 
     def _evict_for(self, need: Footprint) -> bool:
         idle = self._idle(self._settings.min_residency_s)
-        victims = self._choose(idle, shortage(need, self._soon))
+        victims = self._choose_among_first(idle, shortage(need, self._soon))
         if victims:
             self._stop(victims)
             self._soon = less(self._soon, need)
         return bool(victims)
 
     def _is_overdue(self, resident: Resident) -> bool:
-        return self._now >= resident.waiting_since + self._settings.max_wait_s
+        return self._now >= resident.overdue_at(self._settings, storms=self._storms)
 
     def _claim_for(self, need: Footprint) -> None:
-        warm = [r for r in self._models.of(Warmth.WARM) if not r.pinned and r not in self.stops]
-        claimed = self._choose(warm, shortage(need, self._soon))
-        self.claimed = frozenset(resident.id for resident in claimed)
-        self._stop([resident for resident in claimed if not resident.leases])
-
-    def _idle(self, residency_s: float) -> list[Resident]:
-        """Warm models that nobody uses or was promised, once warm for `residency_s`."""
-        return [
+        warm = [
             resident
             for resident in self._models.of(Warmth.WARM)
             if not resident.pinned
-            and not resident.leases
-            and not resident.waiters
             and resident not in self.stops
-            and self._now >= resident.warm_since + residency_s
+            and resident.id not in self.claimed
         ]
+        chosen = self._choose(warm, shortage(need, self._soon))
+        self._stop([resident for resident in chosen if not resident.leases])
+        leased = [resident for resident in chosen if resident.leases]
+        self.claimed |= {resident.id for resident in leased}
+        if chosen:
+            coming = total(self._models.ledger.live(resident.id) for resident in leased)
+            self._soon = less(more(self._soon, coming), need)
+
+    def _idle(self, residency_s: float) -> Iterator[Resident]:
+        """Warm models that nobody uses or was promised, once warm for `residency_s`.
+
+        Those come first that were not used for longest.
+        """
+        return (
+            resident
+            for resident in self._models.in_order_of_use()
+            if not resident.leases
+            and not resident.waiters
+            and not resident.pinned
+            and resident not in self.stops
+            and resident.id not in self.claimed
+            and self._now >= resident.warm_since + residency_s
+        )
+
+    def _choose_among_first(self, idle: Iterator[Resident], short: Budget) -> list[Resident]:
+        """As `_choose`, but among the first few where these suffice: it has to be quick."""
+        first = list(islice(idle, _LOOKED_AT))
+        return self._choose(first, short) or self._choose([*first, *idle], short)
 
     def _choose(self, among: Iterable[Resident], short: Budget) -> list[Resident]:
-        """The least valuable that make up for `short`; nobody where all together do not."""
+        """The least valuable that make up for `short`; nobody where all together do not.
+
+        In a swap storm every load counts the same, so that those stay who are back first (Belady
+        1966): it is the number of swaps that keeps anybody from being served.
+        """
         candidates = [
             Candidate(
                 resident.id,
                 self._models.ledger.live(resident.id),
-                idle_s=0.0 if resident.leases else self._now - resident.last_used,
-                reload_s=resident.load_s,
+                worth=self.reuse.rate(resident.id, self._now)
+                * (1.0 if self._storms else resident.load_s),
             )
             for resident in among
         ]
-        chosen = make_room(short, candidates, self._settings.reuse_s) or ()
+        chosen = make_room(short, candidates) or ()
         return [self._models[model] for model in chosen]
 
     def _stop(self, victims: Sequence[Resident]) -> None:

@@ -9,6 +9,7 @@ from edgeroute.domain.target import Warmth
 from edgeroute.domain.units import MIB, Bytes, LeaseId, ModelId
 from edgeroute.residency.messages import (
     BudgetChanged,
+    ConditionsChanged,
     Deny,
     Event,
     Exited,
@@ -56,6 +57,8 @@ class Shell:
         stopping: Workers that were told to end and have not.
         owing: Models whose worker is gone and whose bytes were not reported back.
         outdated: Workers that match no present spec.
+        guesses: Workers that were started for nobody and have served nobody.
+        on_ac: Whether guesses are welcome.
         waiting: Leases that were asked for and not answered.
         granted: Leases that were granted and not dropped, with their model.
         denied: What leases were denied with.
@@ -81,6 +84,8 @@ class Shell:
         self.owing: Counter[ModelId] = Counter()
         self.started_as: dict[ModelId, ModelSpec] = {}
         self.outdated: set[ModelId] = set()
+        self.guesses: set[ModelId] = set()
+        self.on_ac = False
         self.waiting: dict[LeaseId, ModelId] = {}
         self.granted: dict[LeaseId, ModelId] = {}
         self.denied: dict[LeaseId, Deny] = {}
@@ -98,10 +103,10 @@ class Shell:
         self.log += instructions
         return instructions
 
-    def ask(self, model: str) -> LeaseId:
+    def ask(self, model: str, app: str = "") -> LeaseId:
         lease = LeaseId(next(self._leases))
         self.waiting[lease] = ModelId(model)
-        self.tell(LeaseAsked(lease, ModelId(model)))
+        self.tell(LeaseAsked(lease, ModelId(model), app))
         return lease
 
     def drop(self, lease: LeaseId) -> list[Instruction]:
@@ -149,6 +154,12 @@ class Shell:
         self.budget = Budget(mib(ram), tuple(map(mib, vram)))
         return self.tell(BudgetChanged(self.budget))
 
+    def change_conditions(
+        self, *, on_ac: bool = False, idle_release_s: float | None = None, midnight: float = 0.0
+    ) -> list[Instruction]:
+        self.on_ac = on_ac
+        return self.tell(ConditionsChanged(on_ac, idle_release_s, midnight))
+
     def change_models(self, *specs: ModelSpec) -> list[Instruction]:
         new = {each.id: each for each in specs}
         for model in self.starting | self.ready:
@@ -193,6 +204,11 @@ class Shell:
                 model = plan.model
                 assert model not in self.starting | self.ready | self.stopping, "two workers"
                 self.starting.add(model)
+                if model not in self.waiting.values():
+                    assert not self.waiting, "a guess while somebody waits"
+                    assert not self.granted, "a guess while somebody is served"
+                    assert self.on_ac, "a guess on battery"
+                    self.guesses.add(model)
                 self.started_as[model] = self.specs[model]
                 assert self.booked.ram <= self.budget.ram, "started into memory that is not there"
                 for held, room in zip(self.booked.gpu, self.budget.gpu, strict=False):
@@ -200,9 +216,13 @@ class Shell:
             case Stop(model=model):
                 assert model in self.starting | self.ready, "stopped what does not run"
                 assert model not in self.granted.values(), "a leased model was stopped"
+                wanted = model in self.waiting.values()
                 if model not in self.outdated:
-                    assert model in self.ready, "a loading model was stopped"
-                    assert not self.specs[model].card.pinned, "a pinned model was evicted"
+                    assert not (model in self.starting and wanted), "a promised model was stopped"
+                    if model not in self.guesses:
+                        assert model in self.ready, "a loading model was stopped"
+                        assert not self.specs[model].card.pinned, "a pinned model was evicted"
+                self.guesses.discard(model)
                 self.starting.discard(model)
                 self.ready.discard(model)
                 self.stopping.add(model)
@@ -211,6 +231,7 @@ class Shell:
                 assert model in self.ready, "granted before it was ready"
                 assert model not in self.outdated, "granted on a worker of an older spec"
                 self.granted[lease] = model
+                self.guesses.discard(model)
             case Deny(lease=lease, model=model):
                 assert self.waiting.pop(lease) == model, "not asked for, or answered twice"
                 assert instruction.retry_after_s is None or instruction.retry_after_s >= 0
@@ -227,7 +248,7 @@ class Shell:
 
     def _worker_is_gone(self, model: ModelId) -> None:
         assert model in self.starting | self.ready | self.stopping
-        for running in (self.starting, self.ready, self.stopping, self.outdated):
+        for running in (self.starting, self.ready, self.stopping, self.outdated, self.guesses):
             running.discard(model)
         self.owing[model] += 1
 

@@ -137,12 +137,12 @@ def test_bytes_on_their_way_back_are_kept_for_who_came_first() -> None:
     assert shell.starting == {"first"}
 
 
-def test_bytes_of_a_new_victim_are_kept_for_who_came_first() -> None:
+def test_bytes_of_a_new_victim_are_kept_for_whom_it_was_evicted() -> None:
     shell = Shell(spec("a", 500), spec("first", 800), spec("second", 300))
     shell.warm("a")
     leased = shell.hold("a")
     shell.wait(5)
-    shell.ask("first"), shell.ask("second")
+    shell.ask("first"), shell.ask("first"), shell.ask("first"), shell.ask("second")
     shell.exit("second")
     shell.reclaim("second")
     shell.now += 0.5  # its back-off is over, and the next event is told before the alarm
@@ -173,13 +173,18 @@ def test_who_fits_passes_one_that_waits_for_leases() -> None:
 
 
 def test_nobody_passes_one_that_has_waited_too_long() -> None:
-    shell = Shell(spec("leased", 600), spec("large", 700), spec("small", 300))
+    shell = Shell(spec("leased", 600), spec("large", 700), spec("small", 350), spec("tiny", 200))
     shell.warm("leased")
-    shell.hold("leased")
+    leased = shell.hold("leased")
     shell.ask("large")
     shell.wait(Settings().max_wait_s)
     shell.ask("small")
-    assert shell.starting == set()
+    assert shell.starting == set(), "350 would fit, but then 700 would not when 600 are back"
+    shell.ask("tiny")
+    assert shell.starting == {"tiny"}, "there is room for both"
+    shell.drop(leased)
+    shell.end("leased")
+    assert shell.starting == {"tiny", "large"}
 
 
 def test_a_busy_model_takes_no_new_leases_once_another_has_waited_too_long() -> None:

@@ -113,6 +113,23 @@ class PoolMachine(RuleBasedStateMachine):
         assert self.shell.wake_at is not None
         self.shell.wait(self.shell.wake_at - self.shell.now)
 
+    @rule(on_ac=st.booleans(), idle_release_s=st.sampled_from([None, None, 5.0, 300.0]))
+    def the_machine_stands_differently(
+        self,
+        *,
+        on_ac: bool,
+        idle_release_s: float | None,
+    ) -> None:
+        self.shell.change_conditions(on_ac=on_ac, idle_release_s=idle_release_s)
+
+    @rule(models=st.lists(st.sampled_from(["small", "large", "files"]), min_size=1, max_size=6))
+    def somebody_works_by_habit(self, models: list[str]) -> None:
+        """Requests that are answered at once, so that there is something to learn and to guess."""
+        for name in models:
+            self.shell.now += 20.0
+            lease = self.shell.ask(name)
+            self.shell.drop(lease)
+
     @rule(models=st.lists(st.sampled_from([*NAMES, "resized"]), unique=True))
     def models_change(self, models: list[str]) -> None:
         specs = {BY_NAME[name].id: BY_NAME[name] for name in models}

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from random import Random
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -135,22 +134,17 @@ def test_a_sum_is_one_of_every_domain(parts: list[Footprint]) -> None:
 # ---- eviction ---------------------------------------------------------------------------------
 
 
-def candidate(name: str, ram: int, idle_s: float = 0.0, reload_s: float = 1.0) -> Candidate:
-    return Candidate(ModelId(name), Footprint(anon=mib(ram)), idle_s, reload_s)
+def candidate(name: str, ram: int, worth: float = 1.0) -> Candidate:
+    return Candidate(ModelId(name), Footprint(anon=mib(ram)), worth)
 
 
 def evicted(short: int, *candidates: Candidate) -> set[str] | None:
-    chosen = make_room(Budget(mib(short)), candidates, reuse_s=600.0)
+    chosen = make_room(Budget(mib(short)), candidates)
     return None if chosen is None else set(chosen)
 
 
-def test_the_longest_idle_of_equals_goes() -> None:
-    assert evicted(100, candidate("new", 100, 10), candidate("old", 100, 1000)) == {"old"}
-
-
-def test_the_one_that_loads_again_fastest_goes() -> None:
-    slow, fast = candidate("a-slow", 100, reload_s=9.0), candidate("fast", 100, reload_s=0.5)
-    assert evicted(100, slow, fast) == {"fast"}
+def test_the_one_that_is_worth_least_goes() -> None:
+    assert evicted(100, candidate("a-dear", 100, 9.0), candidate("cheap", 100, 0.5)) == {"cheap"}
 
 
 def test_one_large_model_goes_rather_than_many_of_the_same_value_each() -> None:
@@ -160,15 +154,15 @@ def test_one_large_model_goes_rather_than_many_of_the_same_value_each() -> None:
 
 def test_a_victim_that_turns_out_not_to_be_needed_is_spared() -> None:
     # per byte the small one is cheaper, but the large one is needed and enough
-    small, large = candidate("small", 40, reload_s=0.1), candidate("large", 100, reload_s=1.0)
+    small, large = candidate("small", 40, 0.1), candidate("large", 100, 1.0)
     assert evicted(100, small, large) == {"large"}
 
 
 def test_bytes_in_another_domain_help_nobody() -> None:
-    on_gpu = Candidate(ModelId("on-gpu"), Footprint(gpu=(gib(8),)), 9999.0, 0.1)
+    on_gpu = Candidate(ModelId("on-gpu"), Footprint(gpu=(gib(8),)), 0.0)
     assert evicted(100, on_gpu, candidate("in-ram", 100)) == {"in-ram"}
     short = Budget(Bytes(0), (mib(1),))
-    assert make_room(short, [on_gpu, candidate("in-ram", 100)], 600.0) == ("on-gpu",)
+    assert make_room(short, [on_gpu, candidate("in-ram", 100)]) == ("on-gpu",)
 
 
 def test_equals_go_by_name() -> None:
@@ -188,8 +182,7 @@ candidates = st.lists(
         Candidate,
         model=st.integers(0, 99).map(lambda n: ModelId(f"m{n}")),
         footprint=footprints,
-        idle_s=st.floats(0, 1e6),
-        reload_s=st.floats(0, 100),
+        worth=st.floats(0, 1e6),
     ),
     max_size=6,
     unique_by=lambda each: each.model,
@@ -201,7 +194,7 @@ shorts = st.builds(Budget, ram=sizes.map(Bytes), gpu=st.tuples(sizes.map(Bytes))
 def test_a_choice_is_enough_has_nobody_to_spare_and_does_not_depend_on_order(
     short: Budget, among: list[Candidate], random: Random
 ) -> None:
-    chosen = make_room(short, among, 600.0)
+    chosen = make_room(short, among)
     by_id = {each.model: each.footprint for each in among}
     if chosen is None:
         assert not covers(by_id.values(), short)
@@ -211,15 +204,10 @@ def test_a_choice_is_enough_has_nobody_to_spare_and_does_not_depend_on_order(
             assert not covers([by_id[m] for m in chosen if m != spared], short)
     shuffled = list(among)
     random.shuffle(shuffled)
-    again = make_room(short, shuffled, 600.0)
+    again = make_room(short, shuffled)
     assert (again and sorted(again)) == (chosen and sorted(chosen))
 
 
 def covers(freed: Iterable[Footprint], short: Budget) -> bool:
     missing = less(short, total(freed))
     return missing.ram <= 0 and all(bytes_ <= 0 for bytes_ in missing.gpu)
-
-
-@pytest.mark.parametrize("idle_s", [0.0, 1e3, 1e9])
-def test_no_idle_time_breaks_the_value(idle_s: float) -> None:
-    assert evicted(50, candidate("a", 100, idle_s)) == {"a"}

@@ -1,0 +1,75 @@
+"""What is asked of the memory: who will be back, how fast it turns over, whether a storm rages.
+
+Owns what is learned from requests, loads and evictions. Decides nothing.
+"""
+
+import math
+from collections import deque
+
+from edgeroute.domain.load import Budget, Footprint
+from edgeroute.domain.units import ModelId
+from edgeroute.residency.reuse import Reuse
+
+_REGRETTED_S = 300.0
+_STORM_S = 600.0
+_STORM_REGRETS = 3
+_TURNOVER_S = 1_800.0
+_LEAST_TENURE_S, _GREATEST_TENURE_S = 60.0, 1_800.0
+
+
+class Demand:
+    """Past demand and what follows from it; bounded by the number of models.
+
+    An eviction is regretted when its model is asked for again within five minutes. Three regrets
+    within ten minutes are a storm.
+
+    Attributes:
+        reuse: When models are asked for.
+    """
+
+    def __init__(self) -> None:
+        self.reuse = Reuse()
+        self._evicted: dict[ModelId, float] = {}
+        self._regrets: deque[float] = deque(maxlen=_STORM_REGRETS)
+        self._loaded_bytes = 0.0
+        self._loaded_at = 0.0
+
+    def note_ask(self, model: ModelId, app: str, now: float) -> None:
+        """A request wants a model; who asks may be empty."""
+        self.reuse.note_ask(model, app, now)
+        evicted = self._evicted.pop(model, None)
+        if evicted is not None and now - evicted <= _REGRETTED_S:
+            self._regrets.append(now)
+
+    def note_load(self, footprint: Footprint, now: float) -> None:
+        """A model is loaded because somebody waits for it."""
+        self._loaded_bytes = self._turnover(now) * _TURNOVER_S + _size(footprint)
+        self._loaded_at = now
+
+    def note_eviction(self, model: ModelId, now: float) -> None:
+        """A model is put out for another one."""
+        self._evicted[model] = now
+
+    def forget(self, model: ModelId) -> None:
+        """A model was removed."""
+        self.reuse.forget(model)
+        self._evicted.pop(model, None)
+
+    def storms(self, now: float) -> bool:
+        """Whether models only swap each other out at present."""
+        return len(self._regrets) == _STORM_REGRETS and now - self._regrets[0] <= _STORM_S
+
+    def tenure_s(self, budget: Budget, now: float) -> float:
+        """Seconds that a model may be expected to stay once it is loaded: the memory's turnover."""
+        room = budget.ram + sum(budget.gpu)
+        tenure_s = room / max(1e-9, self._turnover(now))
+        return min(_GREATEST_TENURE_S, max(_LEAST_TENURE_S, tenure_s))
+
+    def _turnover(self, now: float) -> float:
+        """Bytes loaded per second of late."""
+        passed = max(0.0, now - self._loaded_at)
+        return self._loaded_bytes * math.exp(-passed / _TURNOVER_S) / _TURNOVER_S
+
+
+def _size(footprint: Footprint) -> int:
+    return footprint.ram + sum(footprint.gpu)

@@ -1,0 +1,195 @@
+"""What becomes of models that nobody uses: guesses, and release after a while."""
+
+from edgeroute.domain.target import Warmth
+from edgeroute.domain.units import ModelId
+from edgeroute.residency.messages import Start
+from edgeroute.residency.settings import Settings
+from tests.unit.residency.shell import Shell, spec
+
+QUIET_S = Settings().quiet_s
+
+
+def settle(shell: Shell, seconds: float) -> None:
+    """Time passes; every alarm rings and everything that is to be done is done at once."""
+    until = shell.now + seconds
+    while True:
+        for model in sorted(shell.stopping):
+            shell.end(model)
+        for model in sorted(shell.starting):
+            shell.load(model)
+        if shell.wake_at is None or shell.wake_at > until:
+            break
+        shell.wait(shell.wake_at - shell.now)
+    shell.wait(until - shell.now)
+
+
+def use(shell: Shell, model: str, app: str = "") -> None:
+    """A request that is answered at once, warm or not."""
+    lease = shell.ask(model, app)
+    settle(shell, 0.0)
+    settle(shell, 0.0)
+    shell.drop(lease)
+
+
+def learn(shell: Shell, first: str, then: str, times: int = 8) -> None:
+    """One is always followed by the other half a minute later."""
+    for _ in range(times):
+        use(shell, first)
+        settle(shell, 30.0)
+        use(shell, then)
+        settle(shell, 3000.0)
+
+
+def mail_shell() -> Shell:
+    """`translate` follows `mail`; `other` fills the memory meanwhile."""
+    shell = Shell(spec("mail", 100), spec("translate", 800, load_s=5.0), spec("other", 800))
+    learn(shell, "mail", "translate")
+    use(shell, "other")
+    settle(shell, QUIET_S)
+    assert shell.ready == {"mail", "other"}
+    return shell
+
+
+# ---- guesses ------------------------------------------------------------------------------------
+
+
+def test_what_follows_is_loaded_before_it_is_asked_for() -> None:
+    shell = mail_shell()
+    shell.change_conditions(on_ac=True)
+    use(shell, "mail")
+    settle(shell, 5.0)
+    assert shell.ready == {"mail", "translate"}
+    assert shell.guesses == {"translate"}
+    assert shell.ask("translate") in shell.granted
+    guesses = shell.state.guesses
+    assert (guesses.loads, guesses.used, guesses.wasted_bytes) == (1, 1, 0)
+
+
+def test_on_battery_nothing_is_guessed() -> None:
+    shell = mail_shell()
+    use(shell, "mail")
+    settle(shell, 5.0)
+    assert shell.ready == {"mail", "other"}
+    assert shell.state.guesses.loads == 0
+
+
+def test_a_model_that_was_used_a_moment_ago_goes_for_no_guess() -> None:
+    shell = mail_shell()
+    shell.change_conditions(on_ac=True)
+    use(shell, "other")
+    use(shell, "mail")
+    settle(shell, 5.0)
+    assert "other" in shell.ready
+
+
+def guessing() -> Shell:
+    """`translate` is being loaded on a guess."""
+    shell = mail_shell()
+    shell.change_conditions(on_ac=True)
+    use(shell, "mail")
+    shell.end("other")
+    assert shell.starting == shell.guesses == {"translate"}
+    return shell
+
+
+def test_a_guess_is_given_up_the_moment_that_somebody_waits_for_another_load() -> None:
+    shell = guessing()
+    shell.wait(1.0)
+    waiting = shell.ask("other")
+    assert shell.stopping == {"translate"}
+    shell.end("translate")
+    assert shell.starting == {"other"}
+    shell.load("other")
+    assert waiting in shell.granted
+    size = shell.specs[ModelId("translate")].card.shape.file_bytes
+    assert shell.state.guesses.wasted_bytes == size, "its load takes a second"
+
+
+def test_a_guess_that_is_asked_for_while_it_loads_is_as_any_other_load() -> None:
+    shell = guessing()
+    waiting = shell.ask("translate")
+    behind = shell.ask("other")
+    assert shell.stopping == set(), "it is promised now"
+    shell.load("translate")
+    assert waiting in shell.granted
+    assert behind in shell.waiting
+
+
+def test_a_guess_that_does_not_load_is_tried_no_more_until_it_may() -> None:
+    shell = guessing()
+    shell.fail("translate")
+    shell.reclaim("translate")
+    assert shell.warmth("translate") is Warmth.FAILED
+    assert shell.starting == set()
+    assert shell.state.guesses.used == 0
+
+
+def test_a_guess_that_nobody_asked_for_is_charged_when_it_goes() -> None:
+    shell = guessing()
+    shell.load("translate")
+    shell.wait(QUIET_S)
+    shell.ask("other")
+    shell.end("translate")
+    size = shell.specs[ModelId("translate")].card.shape.file_bytes
+    assert shell.state.guesses.wasted_bytes == size
+
+
+def test_a_model_is_loaded_in_time_for_its_hour() -> None:
+    day = 86_400.0
+    shell = Shell(spec("early", 800), spec("late", 800))
+    shell.now = 5 * day
+    for _ in range(4):
+        settle(shell, 9 * 3600.0)
+        use(shell, "early")
+        settle(shell, 10 * 3600.0)
+        use(shell, "late")
+        settle(shell, 5 * 3600.0)
+    shell.change_conditions(on_ac=True)
+    settle(shell, 8.9 * 3600.0)
+    assert shell.ready == {"early"}
+
+
+def test_nothing_is_guessed_of_models_that_nobody_ever_asked_for() -> None:
+    shell = Shell(*(spec(f"m{i:02d}", 10) for i in range(50)))
+    shell.change_conditions(on_ac=True)
+    use(shell, "m00")
+    settle(shell, 3600.0)
+    assert shell.count(Start) == 1
+
+
+# ---- release ------------------------------------------------------------------------------------
+
+
+def test_an_idle_model_is_ended_after_the_time_of_the_profile() -> None:
+    shell = Shell(spec("a"), spec("pinned", pinned=True), spec("leased"))
+    shell.warm("a", "pinned", "leased")
+    shell.wait(1.0)  # no alarm of the loads is left
+    shell.drop(shell.hold("a"))
+    shell.hold("leased")
+    shell.change_conditions(idle_release_s=60.0)
+    assert shell.wake_at == shell.now + 60.0
+    shell.wait(59.0)
+    assert shell.stopping == set()
+    shell.wait(1.0)
+    assert shell.stopping == {"a"}
+
+
+def test_use_puts_the_release_off() -> None:
+    shell = Shell(spec("a"))
+    shell.warm("a")
+    shell.change_conditions(idle_release_s=60.0)
+    shell.wait(30.0)
+    shell.drop(shell.hold("a"))
+    shell.wait(30.0)
+    assert shell.stopping == set()
+    assert shell.wake_at == shell.now + 30.0
+    shell.wait(30.0)
+    assert shell.stopping == {"a"}
+
+
+def test_a_shorter_time_counts_at_once() -> None:
+    shell = Shell(spec("a"))
+    shell.warm("a")
+    shell.wait(100.0)
+    shell.change_conditions(idle_release_s=60.0)
+    assert shell.stopping == {"a"}
