@@ -35,7 +35,7 @@ class Answer:
 
     Attributes:
         times: When each piece of text arrived.
-        tokens: Completion tokens, by the server's own count.
+        tokens: Completion tokens, by the server's own count where it tells one.
     """
 
     started: float
@@ -124,8 +124,9 @@ async def ask(server: Server, question: Question, answer: Answer | None = None) 
     finally:
         writer.close()
     answer.ended = time.perf_counter()
+    answer.tokens = answer.tokens or len(answer.times)  # llama_cpp.server tells no usage
     if not answer.tokens:
-        raise RuntimeError(f"{server.name}: the stream ended without its usage")
+        raise RuntimeError(f"{server.name}: the stream ended without a token")
     return answer
 
 

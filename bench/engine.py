@@ -287,9 +287,12 @@ def smollm2_16_slots(bench: Bench) -> None:
         shape = Shape(SMOLLM2, 1024, 16)
         servers = [ours(shape, stack), peer(shape, SAME_SPIN, "llama-server", stack)]
         counts = (4,) if bench.plan.quick else (1, 4, 8, 16)
-        bench.waves("distinct", "smollm2", servers, counts)
+        if bench.wants("distinct"):
+            bench.waves("distinct", "smollm2", servers, counts)
         bench.sharing("smollm2", servers)
         if bench.wants("memory"):
+            for server in servers:
+                run_wave(server, distinct(bench.rng, 16, bench.plan.tokens))
             held = {server.name: server.pss() for server in servers}
             mine, theirs = held.values()
             bench.others.append(

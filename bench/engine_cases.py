@@ -13,6 +13,8 @@ from typing import Any
 from clients import Answer, Question, ask, words
 from servers import Server, Shape, start_edgeroute
 
+from edgeroute.client import Client
+
 HISTORY_WORDS = 1850
 """About 2,000 tokens of conversation."""
 
@@ -28,7 +30,7 @@ def session_return(model: Path, rounds: int) -> dict[str, Any]:
 
     rng = random.Random(time.time_ns())
     other = fetch_models.fetch("qwen-coder-0.5b")
-    server = start_edgeroute(Shape(model, 4096, 1), {"other": other}, memory='{budget = "900MiB"}')
+    server = start_edgeroute(Shape(model, 4096, 1), {"other": other}, memory='{budget = "640MiB"}')
     returns, reloads, fresh = [], [], []
     try:
         for _ in range(rounds):
@@ -64,6 +66,11 @@ def session_return(model: Path, rounds: int) -> dict[str, Any]:
 def _evict(server: Server) -> None:
     evictor = Server(server.name, server.address, "other", server.process)
     asyncio.run(ask(evictor, Question("Say hi.", max_tokens=2)))
+    with Client(Path(str(server.address))) as client:
+        models = client.get("/edgeroute/status")["models"]
+    states = {model["id"]: model["warmth"] for model in models}
+    if states["bench"] != "cold":
+        raise SystemExit(f"the model was not evicted: {states}")
 
 
 def cancel(model: Path, rounds: int) -> dict[str, Any]:
@@ -109,7 +116,7 @@ async def _hang_up_in_decode(server: Server, rng: random.Random, steps: list[flo
 
 
 async def _hang_up_in_prefill(server: Server, rng: random.Random) -> float:
-    long = Question(f"Sum up: {words(rng, 3500)}", max_tokens=2)
+    long = Question(f"Sum up: {words(rng, 2800)}", max_tokens=2)
     running = asyncio.create_task(ask(server, long))
     await asyncio.sleep(1.0)  # in the middle of some ten seconds of prefill
     return await _first_token_after_hang_up(server, rng, running)
@@ -123,6 +130,8 @@ async def _first_token_after_hang_up(
         ask(server, Question(f"Hi {words(rng, 3)}", max_tokens=2), waiting)
     )
     await asyncio.sleep(0.05)  # it is in the queue now
+    if running.done():
+        raise SystemExit(f"it ended before it was hung up: {running.exception()}")
     hung_up = time.perf_counter()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

@@ -32,8 +32,11 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
+from edgeroute.domain.request import AUTO, Message, Request
+from edgeroute.domain.units import RequestId
 from edgeroute.understanding.encoder import GRAPH, VOCABULARY, Encoder
 from edgeroute.understanding.inputs import prepare
+from edgeroute.understanding.reader import Reader
 from edgeroute.understanding.signs import COUNT
 from edgeroute.understanding.tokenizer import Tokenizer
 
@@ -78,14 +81,19 @@ def pss():
     lines = open("/proc/self/smaps_rollup").read().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 before = pss()
-from edgeroute.understanding.encoder import Encoder
-encoder = Encoder.load(Path(sys.argv[1]))
+from edgeroute.domain.request import Message, Request
+from edgeroute.understanding.reader import Reader
+reader = Reader.load(Path(sys.argv[1]))
 for text in sys.argv[2:]:
-    encoder.read(text)
+    reader.features(Request("b", "auto", (Message("user", text),)))
 print(pss() - before)
 """
 
 Read = Callable[[str], object]
+
+
+def _request(text: str) -> Request:
+    return Request(RequestId("b"), AUTO, (Message("user", text),))
 
 
 def texts(tokenizer: Tokenizer) -> dict[int, str]:
@@ -308,8 +316,10 @@ def main() -> None:
     vocabulary = (MODEL / VOCABULARY).read_text(encoding="utf-8").split("\n")[:-1]
     tokenizer = Tokenizer(vocabulary)
     encoder = Encoder.load(MODEL)
+    reader = Reader.load(MODEL)
     reads: dict[str, Read] = {
         "edgeroute": encoder.read,
+        "whole": lambda text: reader.features(_request(text)),
         "minilm": minilm(fetch_minilm(), vocabulary),
     }
     plain = texts(tokenizer)
@@ -329,15 +339,17 @@ def main() -> None:
 
 def show(result: dict[str, Any]) -> None:
     for case in ("as_it_is", "while_generating"):
-        print(f"{case:17} tokens | edgeroute wall p50, p99 (cpu) ms | MiniLM-L6 int8 | ratio")
+        print(f"{case:17} tokens | encoder wall p50, p99 (cpu) ms | MiniLM-L6 int8 | ratio | whole")
         for tokens, row in result[case].items():
-            ours, theirs = row["edgeroute"], row["minilm"]
+            ours, theirs, whole = row["edgeroute"], row["minilm"], row["whole"]
             print(
                 f"{tokens:24} | {ours['p50_ms']:.3f}, {ours['p99_ms']:.3f}"
                 f" ({ours['cpu_p50_ms']:.3f}, {ours['cpu_p99_ms']:.3f})"
                 f" | {theirs['p50_ms']:.1f}, {theirs['p99_ms']:.1f}"
                 f" ({theirs['cpu_p50_ms']:.1f}, {theirs['cpu_p99_ms']:.1f})"
                 f" | {theirs['cpu_p50_ms'] / ours['cpu_p50_ms']:.0f}x"
+                f" | {whole['p50_ms']:.3f}, {whole['p99_ms']:.3f}"
+                f" ({whole['cpu_p50_ms']:.3f}, {whole['cpu_p99_ms']:.3f})"
             )
     print(f"growth over a process with onnxruntime: {result['growth_mb']:.1f} MB PSS")
     print(f"CLINC150, linear head: {result['clinc150']}")

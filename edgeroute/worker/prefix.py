@@ -18,9 +18,10 @@ WORTHWHILE = 16
 _STRIDE = 64
 _COPY = 4
 """Cost of a copy in tokens of prefill: 22 MiB of cells take 10 ms, a token 3 to 7 (SmolLM2)."""
-_GAP = 64
+_GAP = 256
 """Cost in tokens of prefill of a slot beside which nothing runs. llama.cpp computes neighbouring
-slots together; each gap between those that run costs some 10 ms of every step (SmolLM2)."""
+slots together; each gap between those that run costs some 10 ms of every step (SmolLM2), which an
+answer of a hundred tokens adds up to a second."""
 _DEPTH = 0.002
 """What a row of less than a block costs more per position before it, as a share of its cost at
 position 0: 0.0036 for SmolLM2, 0.0026 for Qwen2.5 0.5B, less for larger models."""

@@ -115,8 +115,13 @@ async def test_the_only_model_is_waited_for_while_it_restarts() -> None:
     await line.pool.close()
 
 
-async def test_a_prompt_over_the_context_is_refused_by_name_of_the_limit(two: Line) -> None:
+async def test_a_prompt_surely_over_the_context_is_refused_by_name_of_the_limit(two: Line) -> None:
     with pytest.raises(NoTarget, match="64"):
+        await two.ask("word " * 200)
+
+
+async def test_about_a_prompt_that_may_fit_the_worker_decides(two: Line) -> None:
+    with pytest.raises(ContextExceeded, match="100 tokens, the context holds 64"):
         await two.ask("word " * 100)
 
 
