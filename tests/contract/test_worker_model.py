@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
 import pytest
 
 from edgeroute.domain.load import LoadPlan
@@ -84,10 +83,10 @@ def test_a_neighbour_cancelled_in_its_prompt_changes_nothing(model: Worker) -> N
     alone = model.text(300, PROMPTS[0], long)
     model.ask(301, PROMPTS[0], long)
     for number in range(302, 304):
-        model.ask(number, "word " * 200)  # takes two batches; cancelled in the first
-        seen = model.answers[301].pieces
-        while model.answers[301].pieces == seen:
-            model.receive()
+        computed_s = model.computed_s
+        # A second of compute; a prompt of its own, or it would be reused.
+        model.ask(number, f"Number {number} of many long stories is about a sea. " * 12, long)
+        model.has_computed_for(computed_s + 0.2)
         model.send(Cancel(number))
     assert model.finish(301)[0].text == alone
     assert not any(model.answers[number].ended for number in range(302, 304))
@@ -237,7 +236,7 @@ def test_what_cannot_be_answered_fails_alone(model: Worker) -> None:
 def test_the_process_ends_in_the_middle_of_a_long_prompt(plan: LoadPlan) -> None:
     # One batch of 3000 tokens: a single llama_decode of ten seconds.
     with loaded(replace(plan, context=4096, slots=1, batch=4096, threads=2)) as worker:
-        loading = sum(psutil.Process(worker.process.pid).cpu_times()[:2])
+        loading = worker.computed_s
         worker.ask(1, "word " * 3000)
         worker.has_computed_for(loading + 0.3)
         worker.socket.close()

@@ -143,11 +143,15 @@ class Worker:
         self.ask(number, prompt, sampling)
         return self.finish(number)[0].text
 
+    @property
+    def computed_s(self) -> float:
+        """CPU seconds that the process has spent."""
+        return float(sum(psutil.Process(self.process.pid).cpu_times()[:2]))
+
     def has_computed_for(self, seconds: float) -> None:
         """Return when the process has spent this much CPU: it is in the middle of something."""
-        process = psutil.Process(self.process.pid)
-        while sum(process.cpu_times()[:2]) < seconds:
-            assert process.status() != psutil.STATUS_ZOMBIE
+        while self.computed_s < seconds:
+            assert psutil.Process(self.process.pid).status() != psutil.STATUS_ZOMBIE
 
     def stderr(self) -> str:
         assert self.process.stderr is not None
