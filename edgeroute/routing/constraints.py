@@ -195,7 +195,10 @@ def _enough(amount: float) -> str:
     if amount <= 0:
         return "0"
     step = 10.0 ** (math.floor(math.log10(amount)) - 2)
-    return f"{math.ceil(amount / step) * step:.6g}"
+    steps = math.ceil(amount / step)
+    named = f"{steps * step:.6g}"
+    # The quotient is rounded too: 5.6000000000000005 is 560 steps of 0.01, which is less.
+    return named if float(named) >= amount else f"{(steps + 1) * step:.6g}"
 
 
 CONSTRAINTS = (

@@ -209,6 +209,12 @@ def test_the_deadline_and_the_joules_that_are_named_are_enough(
     assert isinstance(decide(replace(view, limits=enough)), Decision)
 
 
+def test_an_amount_that_is_named_is_not_under_by_a_rounding() -> None:
+    view = view_of(replace(SMOLLM2, retry_in_s=5.6000000000000005))  # 0.01 s go into it 560 times
+    (rejection,) = rejections(view)
+    assert rejection.change == "ask again in 5.61 s"
+
+
 def test_a_limit_that_is_not_a_number_admits_nothing() -> None:
     view = view_of(SMOLLM2, limits=Limits(deadline_s=float("nan")))
     (code,) = screen(view, estimate(view.features, view.roster))
