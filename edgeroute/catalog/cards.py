@@ -14,6 +14,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from edgeroute.catalog.files import stamp_of
 from edgeroute.catalog.known import KnownModels
 from edgeroute.domain.card import ModelCard, ModelShape
 from edgeroute.domain.errors import InvalidModelFile, InvalidRequest, NotFound
@@ -21,7 +22,7 @@ from edgeroute.domain.features import Task
 from edgeroute.domain.load import EchoBehaviour
 from edgeroute.domain.request import AUTO
 from edgeroute.domain.units import Bytes, ModelId
-from edgeroute.wire.gguf import read_header
+from edgeroute.wire.parts import read_model
 from edgeroute.wire.shape import shape_of
 from edgeroute.wire.toml import TomlFile
 
@@ -130,10 +131,10 @@ def linked(model: ModelId, card: LinkedCard, known: KnownModels) -> ModelCard:
     path = Path(card.path)
     again = f"run `edgeroute models link {path} --id {model}` again"
     try:
-        status = path.stat()
-    except OSError as error:
-        raise InvalidModelFile(f"{path}: {error.strerror}", hint=again) from error
-    if (status.st_size, status.st_mtime_ns) != (card.size, card.mtime_ns):
+        stamp = stamp_of(path)
+    except InvalidModelFile as error:
+        raise InvalidModelFile(error.message, hint=again) from error
+    if stamp != (card.size, card.mtime_ns):
         raise InvalidModelFile(f"{path} has changed since it was linked", hint=again)
     return _card(model, path, card.sha256, _kept_shape(card), card, known)
 
@@ -142,7 +143,7 @@ def _kept_shape(card: LinkedCard) -> ModelShape:
     try:
         return msgspec.convert(card.shape, ModelShape)
     except msgspec.ValidationError:  # written by a version that kept other facts
-        return shape_of(read_header(card.path))
+        return shape_of(read_model(card.path))
 
 
 def _packaged(model: ModelId, card: _PackagedCard, known: KnownModels) -> ModelCard:
@@ -153,7 +154,7 @@ def _packaged(model: ModelId, card: _PackagedCard, known: KnownModels) -> ModelC
         path = Path(str(metadata.distribution(package.name).locate_file(package.file)))
     except metadata.PackageNotFoundError as error:
         raise NotFound(f"package {package.name} is not installed", hint=install) from error
-    shape = shape_of(read_header(path))
+    shape = shape_of(read_model(path))
     if shape.file_bytes != package.size:
         raise InvalidModelFile(f"{path} is not the file of version {package.version}", hint=install)
     return _card(model, path, package.sha256, shape, card, known)

@@ -3,8 +3,6 @@
 Owns the choice of an id and the atomic write; the file itself is neither copied nor touched.
 """
 
-import hashlib
-import os
 import re
 from collections.abc import Callable
 from dataclasses import asdict
@@ -13,16 +11,15 @@ from pathlib import Path
 import msgspec
 
 from edgeroute.catalog.cards import LinkedCard, linked, refuse_bad_id
+from edgeroute.catalog.files import hash_model, stamp_of
 from edgeroute.catalog.folders import Folders, shipped
 from edgeroute.catalog.known import KnownModels
 from edgeroute.domain.card import ModelCard
 from edgeroute.domain.errors import InvalidConfig, InvalidModelFile, InvalidRequest, UnknownModel
-from edgeroute.domain.units import MIB, ModelId
-from edgeroute.wire.gguf import read_header
+from edgeroute.domain.units import ModelId
+from edgeroute.wire.parts import parts_of, read_model, stem_of
 from edgeroute.wire.shape import shape_of
 from edgeroute.wire.toml import TomlFile, write
-
-_BLOCK = 4 * MIB
 
 
 def link_model(
@@ -35,7 +32,7 @@ def link_model(
 
     Args:
         folders: The user's folders.
-        path: The file; it stays where it is.
+        path: The file, any part where it is split; it stays where it is.
         name: The id to use; without one it comes from the file's name.
         progress: Called with the bytes hashed so far and in all.
 
@@ -44,16 +41,16 @@ def link_model(
         InvalidRequest: The id is another model's, or cannot be one.
         InvalidConfig: The card that is there is malformed, or a new one cannot be written.
     """
-    path = path.absolute()
-    before = _status(path)
-    shape = shape_of(read_header(path))
-    model = ModelId(_slug(path.stem) or _slug(shape.name) if name is None else name)
+    path = parts_of(path.absolute())[0]
+    before = stamp_of(path)
+    shape = shape_of(read_model(path))
+    model = ModelId(_slug(stem_of(path)) or _slug(shape.name) if name is None else name)
     card_file = card_file_of(folders, model)
     card = msgspec.structs.replace(
         _card_before(card_file, path),
-        sha256=hash_file(path, progress),
-        size=before.st_size,
-        mtime_ns=before.st_mtime_ns,
+        sha256=hash_model(path, progress),
+        size=before.size,
+        mtime_ns=before.mtime_ns,
         shape=asdict(shape),
     )
     answer = linked(model, card, KnownModels.shipped())  # refuses a file that changed meanwhile
@@ -85,13 +82,6 @@ def card_file_of(folders: Folders, model: ModelId) -> Path:
     return folders.data / "models" / f"{model}.toml"
 
 
-def _status(path: Path) -> os.stat_result:
-    try:
-        return path.stat()
-    except OSError as error:
-        raise InvalidModelFile(f"{path}: {error.strerror}") from error
-
-
 def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("._-")
 
@@ -114,28 +104,6 @@ def _card_before(card_file: Path, path: Path) -> LinkedCard:
             hint=f"give another with --id, or run `edgeroute models unlink {model}` first",
         )
     return file.convert(LinkedCard)
-
-
-def hash_file(path: Path, progress: Callable[[int, int], None] | None = None) -> str:
-    """Hash a file by SHA-256.
-
-    Raises:
-        InvalidModelFile: It cannot be read.
-    """
-    size = _status(path).st_size
-    digest = hashlib.sha256()
-    block = memoryview(bytearray(_BLOCK))
-    done = 0
-    try:
-        with path.open("rb", buffering=0) as file:
-            while count := file.readinto(block):
-                digest.update(block[:count])
-                done += count
-                if progress is not None:
-                    progress(done, size)
-    except OSError as error:
-        raise InvalidModelFile(f"{path}: {error.strerror}") from error
-    return digest.hexdigest()
 
 
 def replace_card(card_file: Path, card: LinkedCard) -> None:

@@ -15,13 +15,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from edgeroute.catalog.cards import LinkedCard, Tuned, linked
+from edgeroute.catalog.files import hash_model, stamp_of
 from edgeroute.catalog.folders import Folders, shipped
 from edgeroute.catalog.known import KnownModels
-from edgeroute.catalog.linking import card_file_of, hash_file, replace_card
+from edgeroute.catalog.linking import card_file_of, replace_card
 from edgeroute.domain.card import ModelCard
 from edgeroute.domain.errors import EdgeRouteError, InvalidConfig, InvalidRequest
 from edgeroute.domain.units import ModelId
-from edgeroute.wire.gguf import read_header
+from edgeroute.wire.parts import read_model
 from edgeroute.wire.shape import shape_of
 from edgeroute.wire.toml import TomlFile
 
@@ -108,14 +109,14 @@ def keep_tuned(
     """
     model = tuned_id(parent, tuned.format)
     loss = f"{tuned.perplexity_change_pct:+.2f} % perplexity"
-    shape = shape_of(read_header(file))
-    status = file.stat()
+    shape = shape_of(read_model(file))
+    stamp = stamp_of(file)
     path = _folder(folders) / f"{model}-{uuid.uuid4().hex[:8]}.gguf"
     card = LinkedCard(
         path=str(path),
-        sha256=hash_file(file),
-        size=status.st_size,
-        mtime_ns=status.st_mtime_ns,
+        sha256=hash_model(file),
+        size=stamp.size,
+        mtime_ns=stamp.mtime_ns,
         shape=asdict(shape),
         family=parent.family,
         licence=parent.licence,

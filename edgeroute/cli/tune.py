@@ -12,6 +12,7 @@ from typing import Any
 from edgeroute.backends.engine import engine_name
 from edgeroute.backends.instruments import NoSpace, requantise, requantised_bytes
 from edgeroute.catalog.cards import Tuned
+from edgeroute.catalog.files import stamp_of
 from edgeroute.catalog.tuning import (
     keep_tuned,
     provenance,
@@ -56,7 +57,7 @@ def tune(options: argparse.Namespace) -> int:
         raise InvalidRequest(f"--max-loss {max_loss:g} is not a loss of 0 % or more")
     machine = Machine()
     meter = meter_for(parent, machine.hardware().cpu)
-    before = _state_of(parent)
+    before = stamp_of(Path(parent.path))
     kept: ModelCard | None = None
     foreign = foreign_cores(machine, machine.hardware().cpu)
     with unfinished_files(folders) as folder:
@@ -66,7 +67,7 @@ def tune(options: argparse.Namespace) -> int:
         if not options.json:
             print(*_lines(parent, compared), meter.source, told_use(foreign), sep="\n")
         if proposed is not None and _is_wanted(options, parent, *proposed):
-            if _state_of(parent) != before:
+            if stamp_of(Path(parent.path)) != before:
                 raise InvalidModelFile(f"{parent.path} changed while it was tuned")
             kept = _keep(folders, parent, folder, *proposed)
     told = kept is not None and reload_daemon(folders)
@@ -101,14 +102,6 @@ def _formats(folders: Folders, parent: ModelCard, wanted: str | None) -> Sequenc
     for name in chosen:
         refuse_taken(folders, parent, name)
     return chosen
-
-
-def _state_of(parent: ModelCard) -> tuple[int, int, int]:
-    try:
-        status = Path(parent.path).stat()
-    except OSError as error:
-        raise InvalidModelFile(f"{parent.path}: {error.strerror}") from error
-    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _refuse_what_does_not_fit(

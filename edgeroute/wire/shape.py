@@ -1,7 +1,7 @@
 """What a GGUF header means for memory and speed: header to `ModelShape`.
 
 Owns the engine's defaults for what a header leaves out, and the refusal of what is sound GGUF but
-no model that can be served: parts of split files, adapters, projectors, bare vocabularies.
+no model that can be served: adapters, projectors, bare vocabularies.
 """
 
 import platform
@@ -44,7 +44,7 @@ def shape_of(header: GgufHeader, machine: str = platform.machine()) -> ModelShap
     another's cache and recurrent layers take less, which a measured load shows.
 
     Args:
-        header: A header as read.
+        header: Of a whole model, see `parts.read_model`.
         machine: Processor family as `platform.machine()` names it: decides what is repacked.
 
     Raises:
@@ -113,12 +113,6 @@ class _Facts:
 
     def refuse_what_cannot_be_served(self) -> None:
         """Raise for sound files that are not one whole language model."""
-        parts = self._header.metadata.get("split.count")
-        if isinstance(parts, int) and parts > 1:
-            raise self._refusal(
-                f"one of {parts} parts; split models are not supported yet",
-                hint="join the parts with `llama-gguf-split --merge FIRST_PART OUTPUT`",
-            )
         if not self._header.tensors:
             raise self._refusal("has no tensors: a vocabulary, not a model")
         kind = self._header.metadata.get("general.type", "model")

@@ -10,12 +10,14 @@ import os
 import sys
 from pathlib import Path
 
+from edgeroute.wire.parts import parts_of
+
 _MADV_DONTNEED = 4
 """Of Linux: for a mapped file it drops the pages from this process, not from the page cache."""
 
 
 def give_back_pages(path: str) -> None:
-    """Unmap every page of a mapped file; the next read of one brings it back, a minor fault.
+    """Unmap every page of a mapped model, all its parts; the next read of one is a minor fault.
 
     Does nothing where there is no `/proc/self/maps`.
     """
@@ -23,9 +25,9 @@ def give_back_pages(path: str) -> None:
         return
     libc = ctypes.CDLL(None)
     libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    file = os.path.realpath(path)
+    files = {os.path.realpath(part) for part in parts_of(Path(path))}
     for line in Path("/proc/self/maps").read_text("utf-8", "surrogateescape").splitlines():
         addresses, *_, name = line.split(maxsplit=5)
-        if name == file:
+        if name in files:
             start, end = (int(address, 16) for address in addresses.split("-"))
             libc.madvise(start, end - start, _MADV_DONTNEED)  # advice: a refusal costs only memory

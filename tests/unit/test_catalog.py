@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeroute.catalog import Catalog, cards, link_model, linking, unlink_model
+from edgeroute.catalog import Catalog, cards, files, link_model, unlink_model
 from edgeroute.catalog.known import KnownModel, KnownModels
 from edgeroute.domain.card import ModelCard
 from edgeroute.domain.errors import InvalidConfig, InvalidModelFile, InvalidRequest, UnknownModel
@@ -18,7 +18,7 @@ from edgeroute.domain.privacy import Zone
 from edgeroute.domain.profile import Profile
 from edgeroute.wire.gguf import GgufHeader, read_header
 from edgeroute.wire.shape import shape_of
-from tests.unit.wire.gguf_files import write_gguf
+from tests.unit.wire.gguf_files import split, write_gguf
 
 STARTER = "smollm2-135m-instruct"
 PROFILES = {"balanced", "battery-saver", "offline", "performance", "private"}
@@ -195,7 +195,7 @@ def test_a_name_that_is_not_utf8_is_refused(places: Places, tmp_path: Path) -> N
 def test_hashing_tells_how_far_it_is(
     places: Places, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(linking, "_BLOCK", 5000)
+    monkeypatch.setattr(files, "_BLOCK", 5000)
     told: list[tuple[int, int]] = []
     link_model(places, model, progress=lambda done, total: told.append((done, total)))
     size = model.stat().st_size
@@ -240,13 +240,24 @@ def test_start_up_reads_the_header_of_no_linked_file(
         read.append(str(path))
         return read_header(path)
 
-    monkeypatch.setattr(cards, "read_header", record)
+    monkeypatch.setattr(cards, "read_model", record)
     assert places.card("mine") == linked
     assert str(model) not in read
     card = places.data / "models" / "mine.toml"
     card.write_text(card.read_text().replace("n_embd", "n_embedding"))  # another version's facts
     assert places.card("mine") == linked
     assert str(model) in read
+
+
+def test_a_split_model_is_one_model(places: Places, model: Path) -> None:
+    parts = split(model, model.parent, 3)
+    card = link_model(places, parts[1])
+    assert (card.id, card.path) == ("tiny-llama-q4_0", str(parts[0]))
+    together = b"".join(part.read_bytes() for part in parts)
+    assert card.sha256 == hashlib.sha256(together).hexdigest()
+    assert card.shape.file_bytes == len(together)
+    parts[2].unlink()
+    assert f"{parts[2]}: No such file" in places.reason(card.id)
 
 
 def test_unlinking_forgets_the_card_and_leaves_the_file(places: Places, model: Path) -> None:

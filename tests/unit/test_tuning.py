@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeroute.catalog import Catalog, link_model, linking, tuning
+from edgeroute.catalog import Catalog, files, link_model, tuning
 from edgeroute.catalog.cards import Tuned
 from edgeroute.catalog.known import KnownModel, KnownModels
 from edgeroute.catalog.tuning import keep_tuned, provenance, refuse_taken, unfinished_files
@@ -176,4 +176,4 @@ def test_half_a_file_does_not_become_a_model(places: Places, parent: ModelCard) 
 
 def test_hashing_alone_says_why_it_cannot(tmp_path: Path) -> None:
     with pytest.raises(InvalidModelFile, match="No such file"):
-        linking.hash_file(tmp_path / "none")
+        files.hash_model(tmp_path / "none")

@@ -126,3 +126,32 @@ def write_gguf(path: Path, name: str = "Tiny Llama") -> Path:
     """Write the sample model under another name of its own."""
     path.write_bytes(gguf(with_metadata(general__name=text(name))))
     return path
+
+
+def split(path: Path, folder: Path, count: int) -> list[Path]:
+    """Cut a file into parts as `llama-gguf-split` does: all metadata in the first, even tensors."""
+    header, data = read_header(path), path.read_bytes()
+    after_count = 4 + struct.calcsize("<IQQ")
+    entries = data[after_count : data.index(string(header.tensors[0].name), after_count)]
+    share = -(-len(header.tensors) // count)
+    files = []
+    for number in range(count):
+        own = {
+            "split.no": value(U16, number),
+            "split.count": value(U16, count),
+            "split.tensors.count": value(I32, len(header.tensors)),
+        }
+        tensors = header.tensors[number * share : (number + 1) * share]
+        infos, weights = b"", b""
+        for tensor in tensors:
+            infos += Tensor(tensor.name, tensor.dimensions, tensor.type.name).info(len(weights))
+            start = header.data_offset + tensor.offset
+            weights += data[start : start + tensor.size]
+            weights += bytes(-len(weights) % 32)
+        n_entries = len(own) + (0 if number else len(header.metadata))
+        head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), n_entries)
+        head += b"" if number else entries
+        head += b"".join(string(key) + encoded for key, encoded in own.items()) + infos
+        files.append(folder / f"{path.stem}-{number + 1:05}-of-{count:05}.gguf")
+        files[-1].write_bytes(head + bytes(-len(head) % 32) + weights)
+    return files

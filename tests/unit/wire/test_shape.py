@@ -205,7 +205,6 @@ UNSERVABLE: dict[str, tuple[dict[str, bytes | None], str]] = {
     ),
     "scores a number": ({"tokenizer__ggml__scores": u32(1)}, "not an array of the type"),
     "few token types": ({"tokenizer__ggml__token_type": numbers(I32, [1])}, "has 1 values for 4"),
-    "split": ({"split__count": value(2, 3)}, "one of 3 parts; split models are not supported yet"),
     "adapter": ({"general__type": text("adapter")}, "a part of a model"),
     "projector": ({"general__architecture": text("clip")}, "a part of a model"),
 }
