@@ -1,6 +1,6 @@
 """The seams: what the shell needs of the world, as protocols.
 
-Adapters implement them, `daemon.py` injects them, fakes in the tests stand in for them.
+Adapters implement them, `daemon` injects them, fakes in the tests stand in for them.
 """
 
 from asyncio import Future

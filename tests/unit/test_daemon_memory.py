@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edgeroute.backends.engine import engine_name, library_folder, offloads
-from edgeroute.daemon import MachineMemory
+from edgeroute.daemon.memory import MachineMemory
 from edgeroute.domain.hardware import Gpu, Hardware, Memory, Telemetry
 from edgeroute.domain.load import Footprint
 from edgeroute.domain.units import GIB, Bytes

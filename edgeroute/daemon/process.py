@@ -1,6 +1,6 @@
-"""The composition root: builds every part, runs them, and takes them down in order.
+"""The process: builds every part, runs them, and takes them down in order.
 
-The only file that knows all adapters. Owns the lock, the socket and the background task.
+Owns the lock, the socket and the background task.
 """
 
 import asyncio
@@ -11,7 +11,6 @@ import random
 import socket
 import time
 import uuid
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -29,17 +28,16 @@ from edgeroute.backends.states import KEEPS_CONVERSATIONS
 from edgeroute.catalog import Catalog
 from edgeroute.catalog.folders import shipped
 from edgeroute.config import Folders, Settings
+from edgeroute.daemon.memory import MachineMemory
 from edgeroute.domain.card import ModelCard
 from edgeroute.domain.errors import InvalidConfig
-from edgeroute.domain.hardware import Gpu
-from edgeroute.domain.load import Budget, Footprint, LoadPlan
+from edgeroute.domain.load import Footprint, LoadPlan
 from edgeroute.domain.target import Rates
 from edgeroute.domain.units import Bytes, RequestId
-from edgeroute.ports import Runner, Sensors
+from edgeroute.ports import Runner
 from edgeroute.residency.cores import Cores
 from edgeroute.residency.placement import PlanOptions
 from edgeroute.residency.pool import ModelSpec, ModelStatus, PoolState
-from edgeroute.residency.room import budget
 from edgeroute.routing.estimate import rates_prior
 from edgeroute.runtime.dispatch import Dispatcher, World
 from edgeroute.runtime.governor import Governor
@@ -91,40 +89,6 @@ def _bind(path: Path) -> socket.socket:
     except OSError as error:
         raise InvalidConfig(f"the socket {path} cannot be made: {error.strerror}") from error
     return listening
-
-
-class MachineMemory:
-    """What memory there is for models (see `runtime.pool.MemoryReader`).
-
-    Args:
-        configured: The user's limit on RAM, for models and saved conversations together.
-        sessions: Hold their part of it (see `runtime.sessions`).
-        offloads: Whether the engine was built for GPUs; without, there are none to plan for.
-    """
-
-    def __init__(
-        self, sensors: Sensors, configured: Bytes | None, sessions: Sessions, *, offloads: bool
-    ) -> None:
-        self._sensors = sensors
-        self._configured = configured
-        self._sessions = sessions
-        self._offloads = offloads
-
-    def budget(self, held: Footprint) -> Budget:
-        """What all models together may hold now."""
-        now = self._sensors.telemetry()
-        configured = self._configured
-        if configured is not None:
-            configured = Bytes(max(0, configured - self._sessions.held))
-        return budget(now.memory, held, now.gpus if self._offloads else (), configured)
-
-    def gpus(self) -> Sequence[Gpu]:
-        """The GPUs that models may use."""
-        return self._sensors.telemetry().gpus if self._offloads else ()
-
-    def gpu_free(self) -> Sequence[int | None]:
-        """Free bytes of each GPU that models may use."""
-        return [gpu.free for gpu in self.gpus()]
 
 
 class Daemon:

@@ -1,7 +1,6 @@
-"""The user's settings and the folders: read once, checked, and never changed while running.
+"""The folders: where this daemon keeps things, and how private they must be.
 
-Owns `config.toml`, the environment variables that name folders, and how private a folder must be.
-Knows no profile and no model: whether a named profile exists is the daemon's to check.
+Owns the environment variables that name them, and the names of what lies in them.
 """
 
 import os
@@ -10,14 +9,10 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import platformdirs
-from msgspec import Meta, Struct
 
 from edgeroute.domain.errors import InvalidConfig
-from edgeroute.domain.units import Bytes, parse_bytes
-from edgeroute.wire.toml import TomlFile
 
 _SOCKET_PATH_LIMIT = 100
 """Bytes; the kernel's is 108 on Linux and 104 on macOS, with the final NUL."""
@@ -131,68 +126,3 @@ class Folders:
                 f"{self.runtime} is open to other users ({stat.filemode(status.st_mode)})",
                 hint=f"chmod 700 {shlex.quote(str(self.runtime))}",
             )
-
-
-class _Memory(Struct, frozen=True):
-    budget: str | None = None
-    conversations: str | None = None
-
-
-class _Config(Struct, frozen=True):
-    profile: str = "balanced"
-    context: Annotated[int, Meta(ge=256)] = 4096
-    slots: Annotated[int, Meta(ge=1, le=64)] = 4
-    memory: _Memory = _Memory()
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the user has chosen.
-
-    Attributes:
-        profile: Name of the operating profile.
-        budget: Bytes of RAM for all models together; `None` leaves it to what is available.
-        context: Tokens per conversation that models are loaded with.
-        slots: Conversations that one model answers at once.
-        conversations: Bytes for conversations of models that had to go; `None` leaves it to what
-            is available.
-    """
-
-    profile: str = "balanced"
-    budget: Bytes | None = None
-    context: int = 4096
-    slots: int = 4
-    conversations: Bytes | None = None
-
-    @classmethod
-    def load(cls, folders: Folders) -> "Settings":
-        """Read `config.toml` in the configuration folder; all defaults where there is none.
-
-        Raises:
-            InvalidConfig: Unreadable, an unknown key or a bad value; names file and line.
-        """
-        path = folders.config / "config.toml"
-        try:
-            path.lstat()
-        except FileNotFoundError:
-            return cls()
-        except OSError as error:
-            raise InvalidConfig(f"{path}: {error.strerror}") from error
-        file = TomlFile(path)
-        config = file.convert(_Config)
-        return cls(
-            config.profile,
-            _size(file, "budget", config.memory.budget),
-            config.context,
-            config.slots,
-            _size(file, "conversations", config.memory.conversations),
-        )
-
-
-def _size(file: TomlFile, name: str, text: str | None) -> Bytes | None:
-    if text is None:
-        return None
-    try:
-        return parse_bytes(text)
-    except ValueError as error:
-        raise file.fault(("memory", name), str(error)) from error

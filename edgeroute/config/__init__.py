@@ -1,0 +1,6 @@
+"""What the user chose: the folders, and `config.toml`."""
+
+from edgeroute.config.folders import Folders
+from edgeroute.config.settings import Settings
+
+__all__ = ["Folders", "Settings"]

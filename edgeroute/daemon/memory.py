@@ -1,0 +1,44 @@
+"""What memory there is for models, from what the machine has and what the user allows."""
+
+from collections.abc import Sequence
+
+from edgeroute.domain.hardware import Gpu
+from edgeroute.domain.load import Budget, Footprint
+from edgeroute.domain.units import Bytes
+from edgeroute.ports import Sensors
+from edgeroute.residency.room import budget
+from edgeroute.runtime.sessions import Sessions
+
+
+class MachineMemory:
+    """What memory there is for models (see `runtime.pool.MemoryReader`).
+
+    Args:
+        configured: The user's limit on RAM, for models and saved conversations together.
+        sessions: Hold their part of it (see `runtime.sessions`).
+        offloads: Whether the engine was built for GPUs; without, there are none to plan for.
+    """
+
+    def __init__(
+        self, sensors: Sensors, configured: Bytes | None, sessions: Sessions, *, offloads: bool
+    ) -> None:
+        self._sensors = sensors
+        self._configured = configured
+        self._sessions = sessions
+        self._offloads = offloads
+
+    def budget(self, held: Footprint) -> Budget:
+        """What all models together may hold now."""
+        now = self._sensors.telemetry()
+        configured = self._configured
+        if configured is not None:
+            configured = Bytes(max(0, configured - self._sessions.held))
+        return budget(now.memory, held, now.gpus if self._offloads else (), configured)
+
+    def gpus(self) -> Sequence[Gpu]:
+        """The GPUs that models may use."""
+        return self._sensors.telemetry().gpus if self._offloads else ()
+
+    def gpu_free(self) -> Sequence[int | None]:
+        """Free bytes of each GPU that models may use."""
+        return [gpu.free for gpu in self.gpus()]
