@@ -11,7 +11,7 @@ from typing import Protocol
 from edgeroute.domain.features import Features
 from edgeroute.domain.hardware import Hardware, Telemetry
 from edgeroute.domain.load import Footprint, LoadPlan, ThreadCounts
-from edgeroute.domain.request import Chunk, Request
+from edgeroute.domain.request import AnyRequest, Chunk, EmbeddingRequest, Request
 from edgeroute.domain.target import Rates
 from edgeroute.domain.units import Bytes, RequestId
 
@@ -19,7 +19,7 @@ from edgeroute.domain.units import Bytes, RequestId
 class Understanding(Protocol):
     """Request to `Features`: the last that sees the text."""
 
-    def features(self, request: Request) -> Features:
+    def features(self, request: AnyRequest) -> Features:
         """Describe a request without its text. Never raises, whatever the text."""
         ...
 
@@ -79,9 +79,9 @@ class Runner(Protocol):
     def generate(
         self, request: Request, expected_tokens: int, left_s: float | None = None
     ) -> AsyncGenerator[Chunk, None]:
-        """Answer a request; the last chunk carries `finish` and `usage`.
+        """Answer a request; see `Chunk` for what says that it is over.
 
-        Closing the generator cancels the sequence.
+        Closing the generator cancels the answer, or all of them.
 
         Args:
             request: With the label that holds for it: what is `secret` is not kept.
@@ -91,6 +91,19 @@ class Runner(Protocol):
         Raises:
             ContextExceeded: Prompt and answer do not fit.
             InvalidRequest: The model cannot render or tokenise the conversation.
+            Unsupported: It asks for what this model cannot do.
+            WorkerDied: The process ended first.
+        """
+        ...
+
+    def embed(
+        self, request: EmbeddingRequest, left_s: float | None = None
+    ) -> AsyncGenerator[Chunk, None]:
+        """Turn texts into vectors, whose chunks hold no text; closing the generator cancels it.
+
+        Raises:
+            ContextExceeded: A text is longer than the model reads.
+            Unsupported: The model makes no vectors, or none of so few dimensions.
             WorkerDied: The process ended first.
         """
         ...

@@ -2,12 +2,13 @@
 
 import asyncio
 import itertools
+import struct
 from collections.abc import AsyncGenerator, Callable
 
 from edgeroute.domain.errors import ContextExceeded, LoadFailed, WorkerDied
 from edgeroute.domain.load import EchoBehaviour, Footprint, LoadPlan, ThreadCounts
 from edgeroute.domain.outcome import Outcome
-from edgeroute.domain.request import Chunk, FinishReason, Request, Usage
+from edgeroute.domain.request import Chunk, EmbeddingRequest, FinishReason, Request, Usage
 from edgeroute.domain.target import Rates
 from edgeroute.domain.units import MIB, Bytes, RequestId
 from edgeroute.ports import DecisionRow, SavedConversation
@@ -74,6 +75,15 @@ class FakeRunner:
             yield Chunk("", finish, usage)
         finally:
             self.running -= 1
+
+    async def embed(
+        self, request: EmbeddingRequest, left_s: float | None = None
+    ) -> AsyncGenerator[Chunk, None]:
+        """Vectors of one number: how many characters a text has; see `ports.Runner`."""
+        assert left_s is None or left_s > 0
+        for text in request.inputs:
+            yield Chunk("", embeddings=(struct.pack("<f", len(text)),))
+        yield Chunk("", "stop", Usage(sum(map(len, request.inputs)), 0))
 
     def use_threads(self, threads: ThreadCounts) -> None:
         """See `ports.Runner`."""

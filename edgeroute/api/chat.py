@@ -1,6 +1,6 @@
 """`/v1`: chat completions and the list of models, as stock OpenAI clients speak them."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
@@ -14,6 +14,7 @@ from edgeroute.runtime.dispatch import Answer
 from edgeroute.wire.openai import (
     ChatCall,
     ChatWriter,
+    Gathered,
     decode_chat,
     encode_error,
     encode_models,
@@ -53,31 +54,32 @@ class Completion(Produced):
             await write(reply, answer, first, writer)
 
     async def _whole(self, reply: Reply, answer: Answer, first: Chunk, writer: ChatWriter) -> None:
-        pieces, last = [first.text], first
-        async for last in answer.chunks:
-            pieces.append(last.text)
-        body = writer.whole(
-            "".join(pieces), last.finish or "stop", last.usage or _NO_USAGE, self._extra(answer)
-        )
+        gathered = Gathered()
+        async for chunk in _again(first, answer.chunks):
+            gathered.add(chunk)
+        body = writer.whole(gathered, self._extra(answer))
         await reply.whole(body, headers=self._headers(answer))
 
     async def _stream(self, reply: Reply, answer: Answer, first: Chunk, writer: ChatWriter) -> None:
         await reply.start(200, EVENTS, {"cache-control": "no-cache", **self._headers(answer)})
-        opening, last = writer.opening(), first
-        if first.finish is None:
-            await reply.write(opening + writer.delta(first.text))
-            opening = b""
+        unsent = writer.opening(self._call.request.choices)
+        ended: list[Chunk] = []
+        usage = None
         try:
-            async for last in answer.chunks:
-                if last.finish is None:
-                    await reply.write(writer.delta(last.text))
+            async for chunk in _again(first, answer.chunks):
+                unsent += writer.delta(chunk)
+                usage = chunk.usage or usage
+                if chunk.finish is not None:
+                    ended.append(chunk)
+                else:
+                    await reply.write(unsent)
+                    unsent = b""
         except EdgeRouteError as error:  # the status is out: the error is the last event
-            await reply.write(sse(encode_error(error)), more=False)
+            await reply.write(unsent + sse(encode_error(error)), more=False)
             return
-        usage = (last.usage or _NO_USAGE) if self._call.include_usage else None
-        text = writer.delta(last.text) if last.text else b""
-        closing = writer.closing(last.finish or "stop", usage, self._extra(answer))
-        await reply.write(opening + text + closing, more=False)
+        told = (usage or _NO_USAGE) if self._call.include_usage else None
+        closing = writer.closing(ended, told, self._extra(answer))
+        await reply.write(unsent + closing, more=False)
 
     def _extra(self, answer: Answer) -> Mapping[str, object] | None:
         if not self._call.explain:
@@ -96,3 +98,9 @@ class Completion(Produced):
         if self._call.request.ignored:
             headers["x-edgeroute-ignored"] = header_safe(",".join(self._call.request.ignored))
         return headers
+
+
+async def _again(first: Chunk, rest: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
+    yield first
+    async for chunk in rest:
+        yield chunk

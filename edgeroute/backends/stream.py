@@ -1,51 +1,120 @@
-"""What a worker has said of one answer and nobody has taken yet.
+"""What a worker has said of one request and nobody has taken yet.
 
 Owns the meeting of one writer, which never waits, and one reader. Pieces that arrived together
 are taken together: a reader that is slower than the worker pays once for many tokens.
 """
 
 import asyncio
+from dataclasses import dataclass, field, replace
 
 from edgeroute.domain.errors import EdgeRouteError
-from edgeroute.wire.frames import Finished
+from edgeroute.domain.request import Chunk, FinishReason, TokenLogprob, ToolCallPiece, Usage
 
-Ending = Finished | EdgeRouteError
+
+@dataclass(slots=True)
+class _Untaken:
+    """Of one answer."""
+
+    texts: list[str] = field(default_factory=list)
+    logprobs: list[TokenLogprob] = field(default_factory=list)
+    calls: list[ToolCallPiece] = field(default_factory=list)
+    vectors: list[bytes] = field(default_factory=list)
+    finish: FinishReason | None = None
 
 
 class Stream:
-    """The text of one answer on its way.
+    """The answers to one request on their way.
+
+    Args:
+        choices: How many answers there will be.
 
     Attributes:
-        begun: Whether any text has come.
-        ending: How the answer ended; `None` while it runs.
+        begun: Whether anything has come.
+        running: Numbers of the answers that have not ended.
+        failure: How it failed; `None` while it has not.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, choices: int = 1) -> None:
         self.begun = False
-        self.ending: Ending | None = None
-        self._pieces: list[str] = []
+        self.failure: EdgeRouteError | None = None
+        self.running = set(range(choices))
+        self._untaken: dict[int, _Untaken] = {}
+        self._usage: Usage | None = None
         self._reader: asyncio.Future[None] | None = None
 
-    def put(self, text: str) -> None:
-        """Add a piece."""
-        self.begun = True
-        self._pieces.append(text)
-        self._wake()
+    @property
+    def over(self) -> bool:
+        """Whether nothing more comes."""
+        return not self.running or self.failure is not None
 
-    def end(self, how: Ending) -> None:
-        """Say how it ended; the first word counts."""
-        self.ending = self.ending or how
-        self._wake()
+    def put(self, text: str, choice: int = 0) -> None:
+        """Add a piece of an answer."""
+        self._of(choice).texts.append(text)
 
-    async def take(self) -> str:
-        """All text that is there; waits for some, or for the end."""
-        if not self._pieces and self.ending is None:
+    def put_logprob(self, logprob: TokenLogprob, choice: int = 0) -> None:
+        """Add what is known of a token."""
+        self._of(choice).logprobs.append(logprob)
+
+    def put_call(self, piece: ToolCallPiece, choice: int = 0) -> None:
+        """Add a piece of a call."""
+        self._of(choice).calls.append(piece)
+
+    def put_vectors(self, vectors: tuple[bytes, ...]) -> None:
+        """Add vectors."""
+        self._of(0).vectors += vectors
+
+    def end(self, finish: FinishReason, usage: Usage, choice: int = 0) -> None:
+        """Say how one answer ended; once."""
+        self._of(choice).finish = finish
+        self.running.remove(choice)
+        self._usage = usage if self._usage is None else _together(self._usage, usage)
+
+    def fail(self, error: EdgeRouteError) -> None:
+        """Say that nothing more comes, and why; the first word counts."""
+        if not self.over:
+            self.failure = error
+            self._wake()
+
+    async def take(self) -> list[Chunk]:
+        """All that is there; waits for something, or for the end."""
+        if not self._untaken and not self.over:
             self._reader = asyncio.get_running_loop().create_future()
             await self._reader
-        text = "".join(self._pieces)
-        self._pieces.clear()
-        return text
+        chunks = [
+            Chunk(
+                "".join(untaken.texts),
+                untaken.finish,
+                None,
+                choice,
+                tuple(untaken.calls),
+                tuple(untaken.logprobs),
+                tuple(untaken.vectors),
+            )
+            for choice, untaken in self._untaken.items()
+        ]
+        self._untaken.clear()
+        if not self.running and chunks:  # all of them end with what is here
+            chunks[-1] = replace(chunks[-1], usage=self._usage)
+        return chunks
+
+    def _of(self, choice: int) -> _Untaken:
+        self.begun = True
+        self._wake()
+        untaken = self._untaken.get(choice)
+        if untaken is None:
+            untaken = self._untaken[choice] = _Untaken()
+        return untaken
 
     def _wake(self) -> None:
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
+
+
+def _together(one: Usage, other: Usage) -> Usage:
+    """Answers to one prompt; seconds of decoding add up, as if each had been drawn alone."""
+    return replace(
+        one,
+        completion_tokens=one.completion_tokens + other.completion_tokens,
+        prefill_s=max(one.prefill_s, other.prefill_s),
+        decode_s=one.decode_s + other.decode_s,
+    )

@@ -5,7 +5,6 @@ evicted. Every await here may be cancelled.
 """
 
 import asyncio
-import itertools
 import signal
 from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator, Callable
@@ -13,23 +12,16 @@ from collections.abc import AsyncGenerator, Callable
 from edgeroute.backends.link import Link
 from edgeroute.backends.states import StateSocket
 from edgeroute.backends.stream import Stream
-from edgeroute.domain.errors import (
-    ContextExceeded,
-    DeadlineExceeded,
-    EdgeRouteError,
-    InvalidRequest,
-    LoadFailed,
-    Overloaded,
-    WorkerDied,
-)
+from edgeroute.domain.errors import LoadFailed, WorkerDied, error_of
 from edgeroute.domain.load import Footprint, LoadPlan, ThreadCounts
 from edgeroute.domain.privacy import Label
-from edgeroute.domain.request import Chunk, Request
+from edgeroute.domain.request import Chunk, EmbeddingRequest, Request
 from edgeroute.domain.units import Bytes
 from edgeroute.ports import SavedConversation
 from edgeroute.wire.frames import (
     Cancel,
-    Finished,
+    Embed,
+    Embedded,
     Forget,
     FromWorker,
     Generate,
@@ -45,11 +37,6 @@ from edgeroute.wire.frames import (
 
 _STDERR_KEPT = 2000
 """Last bytes of a worker's stderr that are kept to say how it ended."""
-
-_ERRORS: dict[str, type[EdgeRouteError]] = {
-    kind.code: kind
-    for kind in (ContextExceeded, DeadlineExceeded, InvalidRequest, LoadFailed, Overloaded)
-}
 
 
 class Worker:
@@ -77,8 +64,8 @@ class Worker:
         self._progress = progress
         self._ready: asyncio.Future[Ready] = loop.create_future()
         self._saved: asyncio.Future[None] = loop.create_future()
-        self._ids = itertools.count(1)
-        self._streams: dict[int, Stream] = {}
+        self._next_id = 1
+        self._streams: dict[int, tuple[Stream, int]] = {}  # with the number of the choice
         self._watch = loop.create_task(self._watch_process(), name=f"watch {plan.model}")
 
     async def load(self) -> Ready:
@@ -99,14 +86,11 @@ class Worker:
 
     # ---- answers ------------------------------------------------------------------------------
 
-    async def generate(
+    def generate(
         self, request: Request, expected_tokens: int, left_s: float | None = None
     ) -> AsyncGenerator[Chunk, None]:
         """Answer a request (see `ports.Runner`)."""
-        number = next(self._ids)
-        stream = self._streams[number] = Stream()
-        if self.exited.done():
-            stream.end(self._death())
+        number = self._numbers(request.choices)
         question = Generate(
             number,
             request.messages,
@@ -118,27 +102,62 @@ class Worker:
             expected_tokens=expected_tokens,
             overflow=request.overflow,
             keep=request.label < Label.SECRET,
+            prompt=request.prompt,
+            tools=request.tools,
+            form=request.form,
+            choices=request.choices,
+            logprobs=request.logprobs,
         )
+        return self._ask(question, number, request.choices)
+
+    def embed(
+        self, request: EmbeddingRequest, left_s: float | None = None
+    ) -> AsyncGenerator[Chunk, None]:
+        """Turn texts into vectors (see `ports.Runner`)."""
+        number = self._numbers(1)
+        question = Embed(
+            number,
+            request.inputs,
+            app=request.app,
+            priority=request.priority,
+            deadline_s=left_s,
+            dimensions=request.dimensions,
+        )
+        return self._ask(question, number, 1)
+
+    def _numbers(self, count: int) -> int:
+        """The first of so many ids that nobody has."""
+        first = self._next_id
+        self._next_id += count
+        return first
+
+    async def _ask(
+        self, question: Generate | Embed, number: int, choices: int
+    ) -> AsyncGenerator[Chunk, None]:
+        stream = Stream(choices)
+        for choice in range(choices):
+            self._streams[number + choice] = stream, choice
+        if self.exited.done():
+            stream.fail(self._death())
         try:
             self.link.send(question)
             while True:
-                text, ending = await stream.take(), stream.ending
-                if isinstance(ending, Finished):
-                    yield Chunk(text, ending.finish, ending.usage)
+                for chunk in await stream.take():
+                    yield chunk
+                if stream.failure is not None:
+                    raise stream.failure
+                if stream.over:
                     return
-                if text:
-                    yield Chunk(text)
-                if ending is not None:
-                    raise ending
         finally:
-            del self._streams[number]
-            if stream.ending is None:
-                self.link.send(Cancel(number))
+            for choice in range(choices):
+                del self._streams[number + choice]
+                if choice in stream.running:
+                    self.link.send(Cancel(number + choice))
 
     @property
     def answering(self) -> int:
         """Answers that have begun and not ended."""
-        return sum(stream.begun for stream in self._streams.values())
+        return sum(stream.begun for stream, _ in self._streams.values())
 
     @property
     def unanswered(self) -> int:
@@ -202,8 +221,8 @@ class Worker:
             said = (said + data)[-_STDERR_KEPT:]
         code = await self._process.wait()
         self.exited.set_result(_how_it_ended(code, said.decode(errors="replace")))
-        for stream in self._streams.values():
-            stream.end(self._death())
+        for stream, _ in self._streams.values():
+            stream.fail(self._death())
         words = f"{self.plan.model}: the worker {self.exited.result()} while loading"
         self._settle(LoadFailed(words))
         self.link.close()
@@ -219,6 +238,8 @@ class Worker:
         match message:
             case Step():
                 self._take(message)
+            case Embedded():
+                self._take_vectors(message)
             case Progress(fraction=fraction):
                 self._progress(fraction)
             case Ready():
@@ -235,14 +256,34 @@ class Worker:
         self.steps += 1
         for number, text in step.pieces:
             if number in streams:
-                streams[number].put(text)
+                stream, choice = streams[number]
+                stream.put(text, choice)
+        self._take_details(step)
         for end in step.finished:
             if end.id in streams:
-                streams[end.id].end(end)
+                stream, choice = streams[end.id]
+                stream.end(end.finish, end.usage, choice)
         for failure in step.failed:
             if failure.id in streams:
-                error = _ERRORS.get(failure.code, EdgeRouteError)
-                streams[failure.id].end(error(failure.message))
+                streams[failure.id][0].fail(error_of(failure.code, failure.message))
+
+    def _take_details(self, step: Step) -> None:
+        streams = self._streams
+        for number, logprob in step.logprobs:
+            if number in streams:
+                stream, choice = streams[number]
+                stream.put_logprob(logprob, choice)
+        for number, piece in step.calls:
+            if number in streams:
+                stream, choice = streams[number]
+                stream.put_call(piece, choice)
+
+    def _take_vectors(self, message: Embedded) -> None:
+        if message.id in self._streams:
+            stream, _ = self._streams[message.id]
+            stream.put_vectors(message.vectors)
+            if message.usage is not None:
+                stream.end("stop", message.usage)
 
     def _settle(self, outcome: Ready | LoadFailed) -> None:
         if self._ready.done():

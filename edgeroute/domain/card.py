@@ -6,6 +6,7 @@ Owns the card (identity, size, prior scores) and the shape that a GGUF header te
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from edgeroute.domain.capability import Capability
 from edgeroute.domain.features import Task
 from edgeroute.domain.load import EchoBehaviour
 from edgeroute.domain.units import Bytes, ModelId
@@ -63,3 +64,8 @@ class ModelCard:
     scores_source: str = ""
     pinned: bool = False
     echo: EchoBehaviour | None = None
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What a worker can do with it."""
+        return frozenset({Capability.CHAT})

@@ -12,6 +12,7 @@ class RejectionCode(StrEnum):
     """Why a candidate may not serve a request, in the order in which filters are applied."""
 
     NOT_NAMED = "not_named"
+    CAPABILITY = "capability"
     ZONE = "zone"
     LABEL = "label"
     CONTEXT = "context"

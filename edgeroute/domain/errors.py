@@ -20,6 +20,7 @@ Errors are data below `runtime` (refusals, failures as events) and exceptions ab
 `http_status` once; the CLI exits with 2 for whatever the caller got wrong (`caller_is_wrong`).
 """
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 
@@ -143,3 +144,17 @@ class InvalidConfig(EdgeRouteError):
     """A configuration file, profile or card that cannot be used; names file and line."""
 
     code = "invalid_config"
+
+
+def error_of(code: str, message: str) -> EdgeRouteError:
+    """The error that another process told by its code; one that is not known here is internal."""
+    return _BY_CODE.get(code, EdgeRouteError)(message)
+
+
+def _tree(kind: type[EdgeRouteError]) -> Iterator[type[EdgeRouteError]]:
+    yield kind
+    for narrower in kind.__subclasses__():
+        yield from _tree(narrower)
+
+
+_BY_CODE = {kind.code: kind for kind in _tree(EdgeRouteError)}

@@ -7,6 +7,7 @@ turned back into it.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from edgeroute.domain.capability import Capability
 from edgeroute.domain.privacy import Label
 
 
@@ -77,6 +78,8 @@ class Features:
         topics: Delicate topics that the text touches.
         findings: Types of identifiers and secrets in the text, such as `CREDIT_CARD`; sorted.
         label: The least label that what was found demands.
+        needs: What a target must be able to do.
+        longest_tokens: Upper estimate of what must fit a context at once; `None` is the prompt.
     """
 
     task: Task
@@ -93,3 +96,5 @@ class Features:
     topics: tuple[Topic, ...] = ()
     findings: tuple[str, ...] = ()
     label: Label = Label.PUBLIC
+    needs: frozenset[Capability] = frozenset()
+    longest_tokens: int | None = None

@@ -5,7 +5,7 @@ from typing import Literal
 
 from edgeroute.domain.units import ModelId
 
-Ending = Literal["stop", "length", "cancelled", "error"]
+Ending = Literal["stop", "length", "tool_calls", "cancelled", "error"]
 
 
 @dataclass(frozen=True, slots=True)

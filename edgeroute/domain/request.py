@@ -3,29 +3,113 @@
 Owns the request as every interface shares it; how bytes become one is `wire`'s.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal
 
+from edgeroute.domain.capability import Capability
 from edgeroute.domain.privacy import Label
 from edgeroute.domain.units import Joules, RequestId, Usd
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
-FinishReason = Literal["stop", "length"]
+FinishReason = Literal["stop", "length", "tool_calls"]
 Priority = Literal["interactive", "background"]
 Overflow = Literal["refuse", "shift"]
 """What happens when an answer outgrows the context: it ends there with `length`, or the oldest
 turns are dropped from memory and it goes on."""
+ToolChoice = Literal["auto", "none", "required"]
+FormKind = Literal["text", "json", "schema", "grammar"]
 
 AUTO = "auto"
 """The model name that asks for routing; `auto:<profile>` also names the profile."""
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A function that a model wants called.
+
+    Attributes:
+        id: Names the call; the message with its result says it again.
+        arguments: JSON text as the model wrote it, which may not be valid.
+    """
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation."""
+    """One turn of a conversation.
+
+    Attributes:
+        name: Who speaks, where several have the same role; empty is nobody in particular.
+        tool_calls: What an assistant's turn called.
+        tool_call_id: Whose result a tool's turn is.
+    """
 
     role: Role
     content: str
+    name: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
+
+    @property
+    def texts(self) -> Iterator[str]:
+        """Every text in it that somebody wrote."""
+        yield from filter(None, (self.content, self.name, self.tool_call_id))
+        for call in self.tool_calls:
+            yield from filter(None, (call.id, call.name, call.arguments))
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that a model may call.
+
+    Attributes:
+        parameters: JSON schema of its arguments, as JSON text.
+    """
+
+    name: str
+    description: str = ""
+    parameters: str = "{}"
+
+
+@dataclass(frozen=True, slots=True)
+class Toolbox:
+    """The functions of a request, and what is to be done with them.
+
+    Attributes:
+        choice: The model decides, must not call any, or must call one.
+        only: With `required`, the one function that must be called; empty is any.
+        parallel: One turn may call several.
+    """
+
+    tools: tuple[Tool, ...] = ()
+    choice: ToolChoice = "auto"
+    only: str = ""
+    parallel: bool = True
+
+    @property
+    def texts(self) -> Iterator[str]:
+        """Every text in it that somebody wrote."""
+        for tool in self.tools:
+            yield from filter(None, (tool.name, tool.description, tool.parameters))
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerForm:
+    """The language that an answer must be in.
+
+    Attributes:
+        source: JSON schema as JSON text, or a GBNF grammar whose first rule is `root`; empty for
+            the other kinds.
+        name: What the caller calls the schema.
+    """
+
+    kind: FormKind = "text"
+    source: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +145,8 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """One question, independent of the protocol it came by.
+class Query:
+    """What everything that can be asked for has in common.
 
     Attributes:
         model: `auto`, or a model id that must be used.
@@ -74,22 +158,100 @@ class Request:
 
     id: RequestId
     model: str
-    messages: tuple[Message, ...]
-    sampling: Sampling = field(default_factory=Sampling)
+    _: KW_ONLY
     limits: Limits = field(default_factory=Limits)
     label: Label = Label.PRIVATE
     profile: str | None = None
     app: str = "default"
-    session: str | None = None
-    stream: bool = False
     priority: Priority = "interactive"
-    overflow: Overflow = "refuse"
     ignored: tuple[str, ...] = ()
 
     @property
     def pinned_model(self) -> str | None:
         """The model that was asked for by name, or `None` where the router may choose."""
         return None if self.model == AUTO else self.model
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Query):
+    """One question, independent of the protocol it came by.
+
+    Attributes:
+        messages: The conversation; empty where `prompt` is to be continued.
+        prompt: A text to go on with as it is, without a chat template; `None` for a conversation.
+        tools: Functions that the answer may call.
+        form: Language that the answer must be in.
+        choices: How many answers are wanted.
+        logprobs: How many alternatives to tell with each token's log-probability; `None` tells
+            nothing, 0 the token's alone.
+    """
+
+    messages: tuple[Message, ...]
+    sampling: Sampling = field(default_factory=Sampling)
+    _: KW_ONLY
+    prompt: str | None = None
+    tools: Toolbox = field(default_factory=Toolbox)
+    form: AnswerForm = field(default_factory=AnswerForm)
+    choices: int = 1
+    logprobs: int | None = None
+    session: str | None = None
+    stream: bool = False
+    overflow: Overflow = "refuse"
+
+    @property
+    def needs(self) -> frozenset[Capability]:
+        """What a target must be able to do."""
+        wanted = {
+            Capability.CHAT: self.prompt is None,
+            Capability.COMPLETE: self.prompt is not None,
+            Capability.TOOLS: bool(self.tools.tools) and self.tools.choice != "none",
+            Capability.JSON_SCHEMA: self.form.kind in {"json", "schema"},
+            Capability.GRAMMAR: self.form.kind == "grammar",
+            Capability.LOGPROBS: self.logprobs is not None,
+            Capability.CHOICES: self.choices > 1,
+        }
+        return frozenset(need for need, is_wanted in wanted.items() if is_wanted)
+
+    @property
+    def prompt_texts(self) -> Iterator[str]:
+        """Every text that the model reads."""
+        if self.prompt is not None:
+            yield self.prompt
+        for message in self.messages:
+            yield from message.texts
+        yield from self.tools.texts
+
+    @property
+    def texts(self) -> Iterator[str]:
+        """Every text in it that somebody wrote, whether or not the model reads it."""
+        yield from self.prompt_texts
+        yield from filter(None, (self.form.name, self.form.source, *self.sampling.stop))
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingRequest(Query):
+    """Texts that are to become vectors.
+
+    Attributes:
+        dimensions: Numbers of a vector that are wanted, its first ones; `None` is all.
+    """
+
+    inputs: tuple[str, ...]
+    _: KW_ONLY
+    dimensions: int | None = None
+
+    @property
+    def needs(self) -> frozenset[Capability]:
+        """What a target must be able to do."""
+        return frozenset({Capability.EMBED})
+
+    @property
+    def texts(self) -> Iterator[str]:
+        """Every text in it that somebody wrote."""
+        yield from self.inputs
+
+
+AnyRequest = Request | EmbeddingRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +272,53 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCallPiece:
+    """A piece of a call that a model is making.
+
+    Attributes:
+        index: Which call of the turn it belongs to, from 0.
+        id: Of the call; with its first piece alone.
+        name: Of the function; with the first piece alone.
+        arguments: The next characters of the arguments' JSON text.
+    """
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """How probable a token was.
+
+    Attributes:
+        token: Its bytes, not always whole UTF-8 characters.
+        logprob: Natural logarithm of its probability, before temperature and filters.
+        top: The most probable tokens at its place, and theirs.
+    """
+
+    token: bytes
+    logprob: float
+    top: tuple[tuple[bytes, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of an answer; the last one carries `finish` and `usage`."""
+    """A piece of what was asked for.
+
+    Every answer ends with a chunk that carries `finish`; the last chunk of all carries `usage`.
+
+    Attributes:
+        choice: Which of several answers it belongs to, from 0.
+        logprobs: Of tokens whose text is here or in the chunks around it.
+        embeddings: The next vectors, in the order of the inputs: float32, little endian.
+    """
 
     text: str
     finish: FinishReason | None = None
     usage: Usage | None = None
+    choice: int = 0
+    tool_calls: tuple[ToolCallPiece, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
+    embeddings: tuple[bytes, ...] = ()

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from edgeroute.domain.capability import Capability
 from edgeroute.domain.features import Task
 from edgeroute.domain.privacy import Label, Zone
 from edgeroute.domain.units import Bytes, ModelId
@@ -50,6 +51,7 @@ class Target:
         max_label: The most private label this target may see.
         queued_tokens: Tokens waiting before a new request would start.
         retry_in_s: Seconds until a failed target may be tried again.
+        capabilities: What it can be asked for.
     """
 
     id: ModelId
@@ -65,3 +67,4 @@ class Target:
     queued_tokens: int = 0
     retry_in_s: float = 0.0
     scores: Mapping[Task, float] = field(default_factory=dict)
+    capabilities: frozenset[Capability] = frozenset({Capability.CHAT})

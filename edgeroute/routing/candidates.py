@@ -11,6 +11,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeroute.domain.capability import Capability
 from edgeroute.domain.privacy import Zone
 from edgeroute.domain.target import Target, Warmth
 from edgeroute.domain.units import ModelId
@@ -28,6 +29,8 @@ class Roster:
         zone: `Zone` values.
         ceiling: `Label` values, the most private label that each may see.
         context: Tokens.
+        lacks: Whether each cannot do what, shape (targets, capabilities) in the order of
+            `Capability`.
         bytes_needed: Bytes.
         retry_in_s: Seconds until a failed target may be tried again.
         quality: P(acceptable), shape (targets, tasks) in the order of `prior.COLUMN`.
@@ -45,6 +48,7 @@ class Roster:
     zone: Floats
     ceiling: Floats
     context: Floats
+    lacks: NDArray[np.bool_]
     bytes_needed: Floats
     retry_in_s: Floats
     quality: Floats
@@ -76,6 +80,7 @@ class Roster:
             zone=column(lambda t: t.zone),
             ceiling=column(lambda t: policy.ceiling(t.zone, t.max_label)),
             context=column(lambda t: t.context),
+            lacks=_lacks(rows),
             bytes_needed=column(lambda t: t.bytes_needed),
             retry_in_s=column(lambda t: t.retry_in_s),
             quality=_quality(rows),
@@ -90,6 +95,11 @@ class Roster:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+def _lacks(rows: Sequence[Target]) -> NDArray[np.bool_]:
+    lacks = [[can not in row.capabilities for can in Capability] for row in rows]
+    return np.array(lacks, dtype=np.bool_).reshape(len(rows), len(Capability))
 
 
 def _quality(rows: Sequence[Target]) -> Floats:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeroute.domain.capability import Capability
 from edgeroute.domain.decision import Rejection, RejectionCode
 from edgeroute.domain.privacy import Label, Zone
 from edgeroute.domain.units import MIB, format_bytes, format_seconds
@@ -46,6 +47,25 @@ def _named(view: View, _estimates: Estimates) -> Excess | None:
 def _named_sentence(view: View, _estimates: Estimates, at: int) -> tuple[str, str]:
     name = view.roster.ids[at]
     return f"the request asks for {view.pinned_model}", f"ask for 'auto' or {name}"
+
+
+def _capability(view: View, _estimates: Estimates) -> Excess | None:
+    """How many of the things that are needed each cannot do; every chat needs at least one."""
+    needs = view.features.needs
+    if not needs:
+        return None
+    columns = [at for at, can in enumerate(Capability) if can in needs]
+    lacking: Excess = view.roster.lacks[:, columns].sum(axis=1)
+    return lacking
+
+
+def _capability_sentence(view: View, _estimates: Estimates, at: int) -> tuple[str, str]:
+    target, needs = view.roster.targets[at], view.features.needs
+    lacking = [can for can in Capability if can in needs and can not in target.capabilities]
+    words = " and ".join(can.words for can in lacking)
+    able = [t.id for t in view.roster.targets if needs <= t.capabilities]
+    change = f"ask for {' or '.join(able)}" if able else f"add a model that can {words}"
+    return f"{target.id} cannot {words}", change
 
 
 def _zone(view: View, _estimates: Estimates) -> Excess:
@@ -87,9 +107,13 @@ context by half of it is surely too long; about the rest the worker's own count 
 
 def _tokens_needed(view: View) -> int:
     """The prompt at least, with the answer asked for, or else with one token of answer."""
-    features = view.features
-    answer = 1 if features.max_tokens is None else features.max_tokens
-    return features.prompt_tokens // _SURELY + answer
+    answer = 1 if view.features.max_tokens is None else view.features.max_tokens
+    return _surely_needed(view) + answer
+
+
+def _surely_needed(view: View) -> int:
+    longest = view.features.longest_tokens
+    return (view.features.prompt_tokens if longest is None else longest) // _SURELY
 
 
 def _context(view: View, _estimates: Estimates) -> Excess:
@@ -98,7 +122,7 @@ def _context(view: View, _estimates: Estimates) -> Excess:
 
 def _context_sentence(view: View, _estimates: Estimates, at: int) -> tuple[str, str]:
     target, needed = view.roster.targets[at], _tokens_needed(view)
-    prompt = view.features.prompt_tokens // _SURELY
+    prompt = _surely_needed(view)
     answer = needed - prompt
     reason = (
         f"{target.id} holds {target.context} tokens; at least {prompt} of prompt "
@@ -203,6 +227,7 @@ def _enough(amount: float) -> str:
 
 CONSTRAINTS = (
     Constraint(RejectionCode.NOT_NAMED, _named, _named_sentence),
+    Constraint(RejectionCode.CAPABILITY, _capability, _capability_sentence),
     Constraint(RejectionCode.ZONE, _zone, _zone_sentence),
     Constraint(RejectionCode.LABEL, _label, _label_sentence),
     Constraint(RejectionCode.CONTEXT, _context, _context_sentence),

@@ -8,10 +8,10 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 
 from edgeroute.domain.decision import Decision, Refusal, RejectionCode
-from edgeroute.domain.errors import InvalidRequest, NoTarget, UnknownModel
+from edgeroute.domain.errors import InvalidRequest, NoTarget, UnknownModel, Unsupported
 from edgeroute.domain.outcome import Outcome
 from edgeroute.domain.profile import Profile
-from edgeroute.domain.request import Chunk, Request
+from edgeroute.domain.request import AnyRequest, Chunk
 from edgeroute.domain.units import ModelId
 from edgeroute.ports import Understanding
 from edgeroute.routing.decide import decide
@@ -67,7 +67,7 @@ class Dispatcher:
         self._world = world
         self._learner = learner
 
-    def view(self, request: Request) -> View:
+    def view(self, request: AnyRequest) -> View:
         """All that is known at this moment about a request; no text.
 
         Raises:
@@ -102,22 +102,23 @@ class Dispatcher:
             draw=world.draw(),
         )
 
-    def decide(self, request: Request) -> tuple[View, Decision]:
+    def decide(self, request: AnyRequest) -> tuple[View, Decision]:
         """Decide and remember it.
 
         Raises:
             NoTarget: Every candidate was filtered out; says what would have to change.
+            Unsupported: The model that was asked for by name cannot do what is needed.
             InvalidRequest, UnknownModel: See `view`.
         """
         view = self.view(request)
         decision = decide(view)
         self._learner.decided(view, decision)
         if isinstance(decision, Refusal):
-            raise _no_target(view, decision)
+            raise _refused(view, decision)
         return view, decision
 
     @asynccontextmanager
-    async def answer(self, request: Request) -> AsyncGenerator[Answer, None]:
+    async def answer(self, request: AnyRequest) -> AsyncGenerator[Answer, None]:
         """Answer a request; leaving the context early cancels it, and either way it is learnt."""
         view, decision = self.decide(request)
         world = self._world
@@ -136,8 +137,11 @@ class Dispatcher:
             self._learner.ended(view, execution.outcome())
 
 
-def _no_target(view: View, refusal: Refusal) -> NoTarget:
+def _refused(view: View, refusal: Refusal) -> NoTarget | Unsupported:
     """The refusal as an error; one that passes by itself says when."""
+    of_named = [r for r in refusal.rejections if r.target == view.pinned_model]
+    if any(rejection.code is RejectionCode.CAPABILITY for rejection in of_named):
+        return Unsupported(refusal.reason, hint=refusal.change)
     error = NoTarget(refusal.reason, hint=refusal.change)
     resting = {r.target for r in refusal.rejections if r.code is RejectionCode.HEALTH}
     if resting:

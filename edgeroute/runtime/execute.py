@@ -14,8 +14,9 @@ from edgeroute.domain.decision import Decision
 from edgeroute.domain.errors import DeadlineExceeded, EdgeRouteError, Overloaded, WorkerDied
 from edgeroute.domain.features import Features
 from edgeroute.domain.outcome import Attempt, Outcome
-from edgeroute.domain.request import Chunk, Request, Usage
+from edgeroute.domain.request import AnyRequest, Chunk, EmbeddingRequest, Usage
 from edgeroute.domain.units import ModelId
+from edgeroute.ports import Runner
 from edgeroute.routing.estimate import expected_output
 from edgeroute.runtime.pool import Pool
 from edgeroute.runtime.roster import LiveRoster
@@ -50,7 +51,7 @@ class Execution:
 
     def __init__(
         self,
-        request: Request,
+        request: AnyRequest,
         features: Features,
         decision: Decision,
         pool: Pool,
@@ -84,7 +85,7 @@ class Execution:
                 self._first_at = self._clock()
                 while chunk is not None:
                     if chunk.finish is not None:
-                        self._ending, self._usage = chunk, chunk.usage
+                        self._ending, self._usage = chunk, chunk.usage or self._usage
                     yield chunk
                     chunk = await self._in_time(anext(answer, None))
         except EdgeRouteError as error:
@@ -145,6 +146,11 @@ class Execution:
         assert failure is not None  # noqa: S101 - a plan is never empty
         raise failure
 
+    def _ask(self, runner: Runner) -> _Answer:
+        if isinstance(self._request, EmbeddingRequest):
+            return runner.embed(self._request, self._left_s)
+        return runner.generate(self._request, _long_output(self._features), self._left_s)
+
     @asynccontextmanager
     async def _on(self, target: ModelId) -> AsyncGenerator[_Answer, None]:
         """A target's answer, and in the end the attempt's record."""
@@ -155,9 +161,7 @@ class Execution:
             with self._roster.in_flight(target, expected_output(self._features)):
                 async with self._pool.lease(target) as runner:
                     waited_s = self._clock() - asked
-                    longest = _long_output(self._features)
-                    generating = runner.generate(self._request, longest, self._left_s)
-                    async with aclosing(generating) as answer:
+                    async with aclosing(self._ask(runner)) as answer:
                         yield answer
         except EdgeRouteError as failure:
             error = failure.code

@@ -119,6 +119,7 @@ class LiveRoster:
             queued_tokens=self._queued_tokens(card.id),
             retry_in_s=status.retry_in_s,
             scores=card.scores,
+            capabilities=card.capabilities,
         )
 
     def _queued_tokens(self, model: ModelId) -> int:

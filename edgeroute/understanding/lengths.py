@@ -5,11 +5,10 @@ Owns counting and the words that ask for a length, in bounded time whatever the 
 
 import math
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgeroute.domain.features import Task
-from edgeroute.domain.request import Message
+from edgeroute.domain.request import Request
 
 _HEAD, _TAIL = 2000, 1000
 """Characters of a message that are looked at; people say what they want there."""
@@ -105,6 +104,8 @@ _UNBROKEN = re.compile(rb"[!-~]{25,}")
 _PER_TEXT = 4
 _PER_MESSAGE = 8
 """Role and separators of a chat template."""
+_PER_TOOLBOX = 200
+"""What templates say about how functions are called; Qwen2.5's takes 110."""
 _PER_PROMPT = 40
 """The opening of the answer, and the system prompt that templates add where there is none."""
 
@@ -122,6 +123,9 @@ def count_tokens(text: str) -> int:
     return math.ceil(letters + singles) + _PER_TEXT
 
 
-def prompt_tokens(messages: Sequence[Message]) -> int:
-    """Upper estimate of a conversation's tokens, with what a chat template adds."""
-    return _PER_PROMPT + sum(_PER_MESSAGE + count_tokens(message.content) for message in messages)
+def prompt_tokens(request: Request) -> int:
+    """Upper estimate of a prompt's tokens, with what a chat template adds."""
+    markup = _PER_PROMPT + _PER_MESSAGE * len(request.messages)
+    if request.tools.tools:
+        markup += _PER_TOOLBOX + _PER_MESSAGE * len(request.tools.tools)
+    return markup + sum(count_tokens(text) for text in request.prompt_texts)

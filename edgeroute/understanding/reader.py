@@ -9,9 +9,9 @@ from itertools import islice
 from pathlib import Path
 
 from edgeroute.domain.features import Features, Subject, Task
-from edgeroute.domain.request import Request
+from edgeroute.domain.request import AnyRequest, EmbeddingRequest, Request
 from edgeroute.understanding.encoder import Encoder, Reading
-from edgeroute.understanding.lengths import Length, answer_length, prompt_tokens
+from edgeroute.understanding.lengths import Length, answer_length, count_tokens, prompt_tokens
 from edgeroute.understanding.sensitivity import Sensitivity, scan, scan_request
 
 _WITH_SUBJECT = (Task.KNOWLEDGE_QA, Task.REASONING)
@@ -29,7 +29,7 @@ class Reader:
         scan: Looks for identifiers and secrets in all of a request; never raises.
     """
 
-    def __init__(self, encoder: Encoder, scan: Callable[[Request], Sensitivity]) -> None:
+    def __init__(self, encoder: Encoder, scan: Callable[[AnyRequest], Sensitivity]) -> None:
         self._encoder = encoder
         self._scan = scan
 
@@ -44,8 +44,10 @@ class Reader:
         scan(_PHONE)
         return cls(encoder, scan_request)
 
-    def features(self, request: Request) -> Features:
+    def features(self, request: AnyRequest) -> Features:
         """Describe a request. Never raises, whatever the text."""
+        if isinstance(request, EmbeddingRequest):
+            return self._of_texts(request)
         asked, context = _last_two(request)
         reading = self._encoder.read(asked, context)
         length = answer_length(
@@ -56,7 +58,7 @@ class Reader:
         return Features(
             task=reading.task,
             task_probability=round(reading.tasks[reading.task], _DIGITS),
-            prompt_tokens=prompt_tokens(request.messages),
+            prompt_tokens=prompt_tokens(request),
             output_tokens=length.usual,
             max_tokens=request.sampling.max_tokens,
             output_tokens_p90=length.most,
@@ -68,6 +70,24 @@ class Reader:
             topics=reading.topics,
             findings=found.types,
             label=found.label,
+            needs=request.needs,
+        )
+
+    def _of_texts(self, request: EmbeddingRequest) -> Features:
+        """Nothing is answered, so nothing but length and delicacy matters."""
+        counts = [count_tokens(text) for text in request.inputs]
+        found = self._scan(request)
+        return Features(
+            task=Task.UNKNOWN,
+            task_probability=1.0,
+            prompt_tokens=sum(counts),
+            output_tokens=0,
+            max_tokens=0,
+            output_tokens_p90=0,
+            findings=found.types,
+            label=found.label,
+            needs=request.needs,
+            longest_tokens=max(counts, default=0),
         )
 
 
@@ -79,6 +99,8 @@ def _last_two(request: Request) -> tuple[str, str]:
 
 def _chain(request: Request) -> Iterator[str]:
     messages = request.messages
+    if request.prompt is not None:
+        yield request.prompt
     yield from (m.content for m in reversed(messages) if m.role == "user")
     yield from (m.content for m in messages if m.role in {"system", "developer"})
     yield from ("", "")

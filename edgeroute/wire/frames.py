@@ -11,7 +11,18 @@ import msgspec
 
 from edgeroute.domain.errors import InvalidRequest
 from edgeroute.domain.load import LoadPlan
-from edgeroute.domain.request import FinishReason, Message, Overflow, Priority, Sampling, Usage
+from edgeroute.domain.request import (
+    AnswerForm,
+    FinishReason,
+    Message,
+    Overflow,
+    Priority,
+    Sampling,
+    TokenLogprob,
+    Toolbox,
+    ToolCallPiece,
+    Usage,
+)
 
 MAX_FRAME = 1 << 20
 """Bytes of one frame's payload."""
@@ -30,7 +41,11 @@ class Load(msgspec.Struct, frozen=True, tag="load"):
 class Generate(msgspec.Struct, frozen=True, tag="generate", omit_defaults=True):
     """Answer this conversation; `id` is unique over the worker's life.
 
+    Several answers have ids of their own, the `choices` numbers from `id` on.
+
     Attributes:
+        messages: Empty where there is a `prompt`.
+        prompt: A text to go on with as it is.
         app: Who asks; apps get equal shares of the worker.
         tenant: App and label; prefixes are shared within a tenant alone.
         deadline_s: Seconds from now at which the answer is worth nothing; `None` is never.
@@ -49,6 +64,26 @@ class Generate(msgspec.Struct, frozen=True, tag="generate", omit_defaults=True):
     expected_tokens: int = 256
     overflow: Overflow = "refuse"
     keep: bool = True
+    prompt: str | None = None
+    tools: Toolbox = Toolbox()
+    form: AnswerForm = AnswerForm()
+    choices: int = 1
+    logprobs: int | None = None
+
+
+class Embed(msgspec.Struct, frozen=True, tag="embed", omit_defaults=True):
+    """Turn these texts into vectors; answered by `Embedded`, or as failed in a `Step`.
+
+    Attributes:
+        dimensions: Numbers of a vector; `None` is the model's own.
+    """
+
+    id: int
+    inputs: tuple[str, ...]
+    app: str = "default"
+    priority: Priority = "interactive"
+    deadline_s: float | None = None
+    dimensions: int | None = None
 
 
 class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
@@ -81,7 +116,7 @@ class Part(msgspec.Struct, frozen=True, tag="part"):
     last: bool
 
 
-ToWorkerMessage = Load | Generate | Cancel | Threads | Save | Forget
+ToWorkerMessage = Load | Generate | Embed | Cancel | Threads | Save | Forget
 """What a worker acts on, once parts are joined."""
 ToWorker = ToWorkerMessage | Part
 
@@ -134,18 +169,38 @@ class Failed(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Step(msgspec.Struct, frozen=True, tag="step", omit_defaults=True):
-    """All that one decode step brought: text per sequence, then the sequences that ended."""
+    """All that one decode step brought: text per sequence, then the sequences that ended.
+
+    Attributes:
+        logprobs: Of drawn tokens, where they were asked for.
+        calls: Pieces of calls; text that came with them stands before.
+    """
 
     pieces: list[tuple[int, str]]
     finished: list[Finished] = []
     failed: list[Failed] = []
+    logprobs: list[tuple[int, TokenLogprob]] = []
+    calls: list[tuple[int, ToolCallPiece]] = []
+
+
+class Embedded(msgspec.Struct, frozen=True, tag="embedded", omit_defaults=True):
+    """The next vectors of a request, in the order of its inputs.
+
+    Attributes:
+        vectors: float32, little endian.
+        usage: With the last ones.
+    """
+
+    id: int
+    vectors: tuple[bytes, ...]
+    usage: Usage | None = None
 
 
 class Saved(msgspec.Struct, frozen=True, tag="saved"):
     """Every state was sent; the answer to `Save`."""
 
 
-FromWorker = Progress | Ready | LoadRefused | Step | Saved
+FromWorker = Progress | Ready | LoadRefused | Step | Embedded | Saved
 
 # ---- states of conversations, both ways ---------------------------------------------------------
 

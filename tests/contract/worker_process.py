@@ -19,6 +19,7 @@ from edgeroute.domain.request import FinishReason, Message, Role, Sampling, Usag
 from edgeroute.domain.units import ModelId
 from edgeroute.wire.frames import (
     DaemonInbox,
+    Embedded,
     Failed,
     FromWorker,
     Generate,
@@ -91,6 +92,8 @@ class Worker:
         return bool(data)
 
     def _take(self, message: FromWorker) -> None:
+        if isinstance(message, Embedded):
+            raise TypeError("vectors that nobody asked for")
         if not isinstance(message, Step):
             self.loaded.append(message)
             return

@@ -15,7 +15,7 @@ from edgeroute.domain.hardware import Hardware, Memory, Telemetry
 from edgeroute.domain.load import Budget, EchoBehaviour, Footprint, LoadPlan
 from edgeroute.domain.privacy import Label
 from edgeroute.domain.profile import Profile
-from edgeroute.domain.request import Limits, Message, Request
+from edgeroute.domain.request import AnyRequest, EmbeddingRequest, Limits, Message, Request
 from edgeroute.domain.target import Rates
 from edgeroute.domain.units import GIB, Bytes, ModelId, RequestId
 from edgeroute.ports import Runner
@@ -73,11 +73,13 @@ class FakeSensors:
 class FakeUnderstanding:
     """Every question is arithmetic, and every password is a secret."""
 
-    def features(self, request: Request) -> Features:
+    def features(self, request: AnyRequest) -> Features:
+        if isinstance(request, EmbeddingRequest):  # of which these models are capable all the same
+            return Features(Task.UNKNOWN, 1.0, sum(map(len, request.inputs)), 0, 0, 0)
         words = request.messages[-1].content.split()
         label = Label.SECRET if "password" in words else Label.PUBLIC
         limit = request.sampling.max_tokens
-        return Features(Task.MATH, 1.0, len(words), 10, limit, 25, label=label)
+        return Features(Task.MATH, 1.0, len(words), 10, limit, 25, label=label, needs=request.needs)
 
 
 def card(name: str, behaviour: EchoBehaviour, quality: float) -> ModelCard:

@@ -1,7 +1,9 @@
 """The life of a query over fakes: fail-over, deadlines, cancelling, what is remembered."""
 
 import asyncio
+import struct
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
@@ -16,12 +18,13 @@ from edgeroute.domain.errors import (
     Overloaded,
     ShuttingDown,
     UnknownModel,
+    Unsupported,
     WorkerDied,
 )
 from edgeroute.domain.features import Features, Task
 from edgeroute.domain.load import EchoBehaviour
 from edgeroute.domain.privacy import Label
-from edgeroute.domain.request import Limits
+from edgeroute.domain.request import AnswerForm, EmbeddingRequest, Limits
 from edgeroute.domain.units import MIB, Bytes, ModelId, RequestId
 from edgeroute.residency.placement import PlanOptions
 from edgeroute.residency.pool import ModelSpec
@@ -48,6 +51,24 @@ async def test_ten_askers_cause_one_load(two: Line) -> None:
     answers = await asyncio.gather(*(two.ask("hello") for _ in range(10)))
     assert answers == ["hello"] * 10
     assert [runner.plan.model for runner in two.backend.started] == ["good"]
+
+
+async def test_vectors_come_by_the_same_line(two: Line) -> None:
+    request = EmbeddingRequest(RequestId("e"), "good", ("a", "bcd"))
+    async with two.dispatcher.answer(request) as answer:
+        vectors = [vector async for chunk in answer.chunks for vector in chunk.embeddings]
+    assert [struct.unpack("<f", vector) for vector in vectors] == [(1.0,), (3.0,)]
+    assert answer.outcome().ending == "stop"
+    assert answer.outcome().prompt_tokens == 4
+
+
+async def test_a_model_asked_for_by_name_must_be_able(two: Line) -> None:
+    needy = replace(asking("hello", "good"), form=AnswerForm("json"))
+    with pytest.raises(Unsupported, match="good cannot hold its answer to a JSON schema") as caught:
+        await two.dispatcher.answer(needy).__aenter__()
+    assert caught.value.http_status == 400
+    with pytest.raises(NoTarget, match="cannot hold its answer to a JSON schema"):
+        await two.dispatcher.answer(replace(needy, model="auto")).__aenter__()
 
 
 async def test_before_the_first_token_another_model_takes_over() -> None:

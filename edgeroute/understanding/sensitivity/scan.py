@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from edgeroute.domain.privacy import Label
-from edgeroute.domain.request import Request
+from edgeroute.domain.request import AnyRequest, Request
 from edgeroute.understanding.sensitivity.addresses import find_addresses
 from edgeroute.understanding.sensitivity.context import find_by_context
 from edgeroute.understanding.sensitivity.credentials import find_credentials
@@ -44,17 +44,18 @@ def scan(text: str) -> tuple[Finding, ...]:
     return without_overlaps(_in_original(read, (*_findings(read), *_encoded(read))))
 
 
-def scan_request(request: Request) -> Sensitivity:
-    """What a request demands, by every message of every role. Never raises.
+def scan_request(request: AnyRequest) -> Sensitivity:
+    """What a request demands, by every text in it: messages, tools, calls, schemas. Never raises.
 
     More than 2 MiB of text, and any failure, is `Label.PRIVATE` with the type `UNSCANNABLE`.
     """
     try:
-        texts = [message.content for message in request.messages]
+        texts = list(request.texts)
         if sum(len(text.encode("utf-8", "surrogatepass")) for text in texts) > _MAX_BYTES:
             return Sensitivity(Label.PRIVATE, (UNSCANNABLE,))
         found = [finding for text in texts for finding in scan(text)]
-        found += _across(request)
+        if isinstance(request, Request):
+            found += _across(request)
         return Sensitivity(demanded_label(found), tuple(sorted({f.type for f in found})))
     except Exception:  # noqa: BLE001 - fails closed: unread is private
         return Sensitivity(Label.PRIVATE, (UNSCANNABLE,))

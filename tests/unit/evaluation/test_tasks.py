@@ -7,7 +7,7 @@ import pytest
 
 from edgeroute.domain.errors import InvalidRequest
 from edgeroute.domain.features import Features, Task
-from edgeroute.domain.request import Request
+from edgeroute.domain.request import AnyRequest, Request
 from edgeroute.evaluation.rows import read_rows, write_rows
 from edgeroute.evaluation.tasks import Prediction, TaskRow, out_rows, predict, report
 
@@ -15,7 +15,8 @@ from edgeroute.evaluation.tasks import Prediction, TaskRow, out_rows, predict, r
 class SaysTheFirstWord:
     """Understands a prompt's first word as its task, surely."""
 
-    def features(self, request: Request) -> Features:
+    def features(self, request: AnyRequest) -> Features:
+        assert isinstance(request, Request)
         return Features(Task(request.messages[0].content.split()[0]), 0.75, 1, 1)
 
 

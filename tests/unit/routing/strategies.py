@@ -5,6 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from edgeroute.domain.capability import Capability
 from edgeroute.domain.features import Features, Task
 from edgeroute.domain.hardware import Power
 from edgeroute.domain.privacy import Label, Zone
@@ -52,6 +53,7 @@ def target_lists(draw: st.DrawFn, least: int = 0) -> tuple[Target, ...]:
         usd_out_per_mtok=amounts(0, 80),
         queued_tokens=st.integers(0, 4000),
         retry_in_s=st.sampled_from([0.0, 0.0, 0.0, 12.5]),
+        capabilities=st.frozensets(st.sampled_from(Capability)),
         scores=st.dictionaries(st.sampled_from(Task), shares(), max_size=4),
     )
     return tuple(replace(draw(target), id=ModelId(name)) for name in names)
@@ -64,6 +66,7 @@ features = st.builds(
     prompt_tokens=st.sampled_from([1, 40, 400, 511, 4000]),
     output_tokens=st.integers(1, 2000),
     max_tokens=st.sampled_from([None, None, 1, 96, 3000]),
+    needs=st.frozensets(st.sampled_from(Capability), max_size=2),
 )
 limits = st.builds(
     Limits,
@@ -110,7 +113,13 @@ def choices(draw: st.DrawFn) -> View:
     """Views with at least two eligible targets: a public request without limits."""
     view = draw(views(least=2))
     admitted = tuple(
-        replace(target, retry_in_s=0.0, bytes_needed=Bytes(0), context=32768)
+        replace(
+            target,
+            retry_in_s=0.0,
+            bytes_needed=Bytes(0),
+            context=32768,
+            capabilities=frozenset(Capability),
+        )
         for target in view.roster.targets
     )
     profile = replace(view.profile, farthest=Zone.CLOUD, max_load_s=None)
@@ -170,6 +179,7 @@ def eligible(view: View, target: Target) -> bool:
     waits = view.profile.max_load_s
     rules = (
         view.pinned_model in (None, target.id),
+        asked.needs <= target.capabilities,
         may_see(view, target),
         room >= (asked.max_tokens or 1),
         target.bytes_needed <= view.budget_bytes,

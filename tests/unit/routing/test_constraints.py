@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgeroute.domain.capability import Capability
 from edgeroute.domain.decision import Decision, Refusal, RejectionCode
 from edgeroute.domain.features import Features, Task
 from edgeroute.domain.privacy import Label, Zone
@@ -33,6 +34,7 @@ class Case:
 
 PUBLIC = Label.PUBLIC
 LONG = Features(Task.SUMMARISE, 0.9, prompt_tokens=8000, output_tokens=100, max_tokens=500)
+SHORT = Features(Task.CODING, 0.95, prompt_tokens=70, output_tokens=300)
 CASES = (
     Case(
         RejectionCode.NOT_NAMED,
@@ -40,6 +42,13 @@ CASES = (
         {"pinned_model": "other"},
         ("asks for other", "ask for 'auto' or smollm2-135m"),
         {"pinned_model": None},
+    ),
+    Case(
+        RejectionCode.CAPABILITY,
+        SMOLLM2,
+        {"features": replace(SHORT, needs=frozenset({Capability.CHAT, Capability.TOOLS}))},
+        ("smollm2-135m cannot call tools", "add a model that can call tools"),
+        {"features": replace(SHORT, needs=frozenset({Capability.CHAT}))},
     ),
     Case(
         RejectionCode.ZONE,
@@ -179,6 +188,27 @@ def test_a_model_asked_for_by_name_is_the_one_that_is_told_of() -> None:
     refusal = decide(view_of(SMOLLM2, QWEN_BIG, pinned_model=QWEN_BIG.id, budget_bytes=Bytes(GIB)))
     assert isinstance(refusal, Refusal)
     assert "qwen-coder-1.5b needs 2.0 GiB" in refusal.reason
+
+
+def test_who_can_do_what_is_needed_is_named() -> None:
+    needs = frozenset({Capability.CHAT, Capability.TOOLS})
+    able = replace(QWEN_BIG, capabilities=needs)
+    wanted = replace(SHORT, needs=needs)
+    decision = decide(view_of(SMOLLM2, able, features=wanted))
+    assert isinstance(decision, Decision)
+    assert [ranked.target for ranked in decision.plan] == [able.id]
+    refusal = decide(view_of(SMOLLM2, able, features=wanted, pinned_model=SMOLLM2.id))
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason.endswith("nearest: smollm2-135m cannot call tools")
+    assert refusal.change == "ask for qwen-coder-1.5b"
+
+
+def test_texts_that_are_read_one_by_one_need_room_for_the_longest() -> None:
+    many = Features(Task.UNKNOWN, 1.0, 90_000, 0, max_tokens=0, longest_tokens=8192)
+    assert isinstance(decide(view_of(SMOLLM2, features=many)), Decision)
+    refusal = decide(view_of(SMOLLM2, features=replace(many, longest_tokens=8194)))
+    assert isinstance(refusal, Refusal)
+    assert [r.code for r in refusal.rejections] == [RejectionCode.CONTEXT]
 
 
 def test_without_any_target_the_refusal_says_so() -> None:

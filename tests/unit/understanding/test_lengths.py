@@ -1,5 +1,6 @@
 """How long prompts are counted to be, and answers expected."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,12 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeroute.domain.features import Task
-from edgeroute.domain.request import Message
+from edgeroute.domain.request import AUTO, Message, Request, Tool, Toolbox, ToolCall
+from edgeroute.domain.units import RequestId
 from edgeroute.understanding.lengths import Length, answer_length, count_tokens, prompt_tokens
 from tests.unit.understanding.authored import AUTHORED, MESSY
 
 any_text = st.text(st.characters(), max_size=400)  # lone surrogates too
 LEARNED = Length(100, 300)
+
+
+def asking(*messages: Message) -> Request:
+    return Request(RequestId("r"), AUTO, messages)
 
 
 def usual(asked: str, task: Task = Task.KNOWLEDGE_QA) -> int:
@@ -117,10 +123,20 @@ def test_the_estimate_is_an_upper_one_and_not_an_absurd_one(vocabulary: Vocabula
 
 
 def test_a_conversation_counts_all_its_messages_and_their_template() -> None:
-    one = prompt_tokens([Message("user", "hello")])
-    two = prompt_tokens([Message("user", "hello"), Message("assistant", "hello")])
+    one = prompt_tokens(asking(Message("user", "hello")))
+    two = prompt_tokens(asking(Message("user", "hello"), Message("assistant", "hello")))
     assert one > count_tokens("hello")
     assert two - one > count_tokens("hello")
+
+
+def test_functions_and_their_calls_count(vocabulary: Vocabulary) -> None:
+    hello = Message("user", "hello")
+    schema = '{"type": "object", "properties": {"city": {"type": "string"}}}'
+    toolbox = Toolbox((Tool("weather", "Tells the weather of a city.", schema),))
+    told = prompt_tokens(replace(asking(hello), tools=toolbox)) - prompt_tokens(asking(hello))
+    assert told > 110 + vocabulary.count(schema)  # what Qwen2.5's template says besides
+    called = Message("assistant", "", tool_calls=(ToolCall("c1", "weather", '{"city": "Oslo"}'),))
+    assert prompt_tokens(asking(hello, called)) > prompt_tokens(asking(hello, hello))
 
 
 @given(any_text)

@@ -4,9 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeroute.catalog.folders import shipped
+from edgeroute.domain.capability import Capability
 from edgeroute.domain.features import Features, Subject, Task
 from edgeroute.domain.privacy import Label
-from edgeroute.domain.request import Message, Request, Sampling
+from edgeroute.domain.request import EmbeddingRequest, Message, Request, Sampling
 from edgeroute.domain.units import RequestId
 from edgeroute.understanding.reader import Reader
 from tests.unit.understanding.authored import AUTHORED, MESSY
@@ -46,6 +47,21 @@ def test_most_messy_prompts_are_recognised_and_the_probability_is_honest() -> No
     assert claimed <= right + 0.1
     sure = [made.task is task for made, task in told if made.task_probability > 0.9]
     assert sum(sure) / len(sure) >= 0.9
+
+
+def test_a_request_for_vectors_is_its_length_and_what_it_needs() -> None:
+    told = READER.features(EmbeddingRequest(RequestId("r"), "auto", ("a b c", "hello " * 500)))
+    assert told.needs == {Capability.EMBED}
+    assert (told.task, told.output_tokens, told.max_tokens) == (Task.UNKNOWN, 0, 0)
+    assert told.longest_tokens is not None
+    assert 500 < told.longest_tokens < told.prompt_tokens
+
+
+def test_a_bare_prompt_is_understood_like_a_question() -> None:
+    prompt = "Write a Python function that reverses a linked list."
+    bare = READER.features(Request(RequestId("r"), "auto", (), prompt=prompt))
+    assert bare.task is Task.CODING
+    assert bare.needs == {Capability.COMPLETE}
 
 
 @given(messages, st.none() | st.integers(1, 9999))

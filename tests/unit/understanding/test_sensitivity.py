@@ -1,11 +1,26 @@
+from typing import Any
+
 import msgspec
 import pytest
 
 from edgeroute.domain.privacy import Label
-from edgeroute.domain.request import AUTO, Message, Request, Role
+from edgeroute.domain.request import (
+    AUTO,
+    AnswerForm,
+    EmbeddingRequest,
+    Message,
+    Request,
+    Role,
+    Sampling,
+    Tool,
+    Toolbox,
+    ToolCall,
+)
 from edgeroute.domain.units import RequestId
 from edgeroute.understanding.sensitivity import Sensitivity, Strength, scan, scan_request, seams
 from edgeroute.understanding.sensitivity.finding import Finding, demanded_label, without_overlaps
+
+CARD = "card 4539148803436467"
 
 
 def request(*turns: str, role: Role = "user") -> Request:
@@ -122,6 +137,33 @@ def test_of_two_that_overlap_the_stronger_is_kept() -> None:
 @pytest.mark.parametrize("role", ["system", "developer", "user", "assistant", "tool"])
 def test_every_role_is_read(role: Role) -> None:
     held = scan_request(request("hello", "card 4539148803436467", role=role))
+    assert held == Sensitivity(Label.PRIVATE, ("CREDIT_CARD",))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"messages": (Message("user", "hi", name=CARD),)},
+        {"messages": (Message("assistant", "", tool_calls=(ToolCall("c", "pay", CARD),)),)},
+        {"messages": (Message("assistant", "", tool_calls=(ToolCall(CARD, "pay", "{}"),)),)},
+        {"messages": (Message("tool", CARD, tool_call_id="c"),)},
+        {"messages": (Message("tool", "", tool_call_id=CARD),)},
+        {"tools": Toolbox((Tool(CARD),))},
+        {"tools": Toolbox((Tool("pay", CARD),))},
+        {"tools": Toolbox((Tool("pay", parameters=f'{{"const": "{CARD}"}}'),))},
+        {"form": AnswerForm("schema", f'{{"const": "{CARD}"}}')},
+        {"form": AnswerForm("json", name=CARD)},
+        {"prompt": CARD},
+        {"sampling": Sampling(stop=(CARD,))},
+    ],
+)
+def test_every_field_that_carries_text_is_read(fields: dict[str, Any]) -> None:
+    held = scan_request(Request(RequestId("r"), AUTO, **{"messages": (), **fields}))
+    assert held == Sensitivity(Label.PRIVATE, ("CREDIT_CARD",))
+
+
+def test_texts_that_are_to_become_vectors_are_read() -> None:
+    held = scan_request(EmbeddingRequest(RequestId("r"), AUTO, ("hello", CARD)))
     assert held == Sensitivity(Label.PRIVATE, ("CREDIT_CARD",))
 
 

@@ -9,13 +9,25 @@ from hypothesis import strategies as st
 
 from edgeroute.domain.errors import InvalidRequest
 from edgeroute.domain.load import EchoBehaviour, LoadPlan
-from edgeroute.domain.request import Message, Sampling, Usage
+from edgeroute.domain.request import (
+    AnswerForm,
+    Message,
+    Sampling,
+    TokenLogprob,
+    Tool,
+    Toolbox,
+    ToolCall,
+    ToolCallPiece,
+    Usage,
+)
 from edgeroute.domain.units import Bytes, ModelId
 from edgeroute.wire.frames import (
     MAX_FRAME,
     MAX_MESSAGE,
     Cancel,
     DaemonInbox,
+    Embed,
+    Embedded,
     Failed,
     Finished,
     Generate,
@@ -41,7 +53,27 @@ plans = st.builds(
     tensor_split=st.lists(st.floats(0, 1), max_size=4).map(tuple),
     echo=st.none() | st.builds(EchoBehaviour, anon=st.integers(0, 1 << 40).map(Bytes)),
 )
-messages = st.builds(Message, role=st.sampled_from(["system", "user", "assistant"]), content=texts)
+calls = st.builds(ToolCall, texts, texts, texts)
+messages = st.builds(
+    Message,
+    role=st.sampled_from(["system", "user", "assistant", "tool"]),
+    content=texts,
+    name=texts,
+    tool_calls=st.lists(calls, max_size=2).map(tuple),
+    tool_call_id=texts,
+)
+toolboxes = st.builds(
+    Toolbox,
+    st.lists(st.builds(Tool, texts, texts, texts), max_size=2).map(tuple),
+    st.sampled_from(["auto", "none", "required"]),
+    texts,
+    st.booleans(),
+)
+forms = st.builds(AnswerForm, st.sampled_from(["text", "json", "schema", "grammar"]), texts, texts)
+logprobs = st.floats(-100, 0)
+pieces = st.builds(ToolCallPiece, ids, texts, texts, texts)
+alternatives = st.lists(st.tuples(st.binary(), logprobs), max_size=2).map(tuple)
+told = st.builds(TokenLogprob, st.binary(), logprobs, alternatives)
 samplings = st.builds(
     Sampling,
     temperature=st.floats(0, 2),
@@ -50,7 +82,18 @@ samplings = st.builds(
 )
 to_worker = st.one_of(
     st.builds(Load, plans),
-    st.builds(Generate, ids, st.lists(messages, max_size=4).map(tuple), samplings),
+    st.builds(
+        Generate,
+        ids,
+        st.lists(messages, max_size=4).map(tuple),
+        samplings,
+        prompt=st.none() | texts,
+        tools=toolboxes,
+        form=forms,
+        choices=ids,
+        logprobs=st.none() | ids,
+    ),
+    st.builds(Embed, ids, st.lists(texts, max_size=4).map(tuple), dimensions=st.none() | ids),
     st.builds(Cancel, ids),
 )
 usages = st.builds(Usage, ids, ids, st.floats(0, 1e6), st.floats(0, 1e6))
@@ -63,7 +106,10 @@ from_worker = st.one_of(
         st.lists(st.tuples(ids, texts), max_size=5),
         st.lists(st.builds(Finished, ids, st.sampled_from(["stop", "length"]), usages), max_size=3),
         st.lists(st.builds(Failed, ids, texts, texts), max_size=3),
+        st.lists(st.tuples(ids, told), max_size=2),
+        st.lists(st.tuples(ids, pieces), max_size=2),
     ),
+    st.builds(Embedded, ids, st.lists(st.binary(), max_size=3).map(tuple), st.none() | usages),
 )
 
 

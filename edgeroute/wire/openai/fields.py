@@ -1,0 +1,146 @@
+"""The fields that every body has: ranges, the `edgeroute` object, and what they mean.
+
+Owns what chat and completions share; what each asks for is its own.
+"""
+
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from edgeroute.domain.errors import InvalidRequest
+from edgeroute.domain.privacy import Label
+from edgeroute.domain.request import AUTO, AnswerForm, Limits, Overflow, Priority, Sampling
+from edgeroute.domain.units import Joules, Usd
+
+MAX_GRAMMAR = 1 << 18
+"""Characters of a grammar."""
+
+Temperature = Annotated[float, Meta(ge=0, le=2)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Penalty = Annotated[float, Meta(ge=-2, le=2)]
+Positive = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+Choices = Annotated[int, Meta(ge=1, le=128)]
+Stop = Annotated[str, Meta(min_length=1, max_length=256)]
+Model = Annotated[str, Meta(min_length=1, max_length=256)]
+B = TypeVar("B", bound=Struct)
+
+
+class StreamOptions(Struct):
+    """OpenAI's object of that name."""
+
+    include_usage: bool = False
+
+
+class EdgeRouteOptions(Struct, forbid_unknown_fields=True):
+    """Our own object in a body."""
+
+    label: Literal["public", "internal", "private", "secret"] = "private"
+    profile: str | None = None
+    session: Annotated[str, Meta(max_length=256)] | None = None
+    deadline_s: Positive | None = None
+    max_usd: Annotated[float, Meta(ge=0)] | None = None
+    max_j: Positive | None = None
+    on_device: Literal["only", "any"] = "any"
+    priority: Priority = "interactive"
+    overflow: Overflow = "refuse"
+    grammar: Annotated[str, Meta(min_length=1, max_length=MAX_GRAMMAR)] | None = None
+    explain: bool = False
+
+    @property
+    def form(self) -> AnswerForm:
+        """The language of its grammar, where it has one."""
+        return AnswerForm() if self.grammar is None else AnswerForm("grammar", self.grammar)
+
+
+class Body(Struct):
+    """Fields of every body."""
+
+    model: Model = AUTO
+    edgeroute: EdgeRouteOptions | UnsetType = UNSET
+
+    @property
+    def options(self) -> EdgeRouteOptions:
+        """The `edgeroute` object, or its defaults."""
+        return EdgeRouteOptions() if self.edgeroute is UNSET else self.edgeroute
+
+
+class GeneratingBody(Body):
+    """Fields of every body that asks for text."""
+
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    temperature: Temperature | None = None
+    top_p: Share | None = None
+    top_k: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
+    min_p: Share | None = None
+    repeat_penalty: Annotated[float, Meta(gt=0, le=10)] | None = None
+    presence_penalty: Penalty | None = None
+    frequency_penalty: Penalty | None = None
+    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
+    max_tokens: Count | None = None
+    stop: Stop | Annotated[list[Stop], Meta(max_length=16)] | None = None
+    n: Choices | None = None
+
+    @property
+    def include_usage(self) -> bool:
+        """Whether the last event of a stream is to tell the usage."""
+        return self.stream_options is not None and self.stream_options.include_usage
+
+
+_fields: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def decode_body(
+    data: bytes, decoder: "msgspec.json.Decoder[B]", what: str
+) -> tuple[B, tuple[str, ...]]:
+    """Read a body; gives back the names of unknown fields too, sorted.
+
+    Raises:
+        InvalidRequest: Not JSON, a wrong type or range; the message names the field.
+    """
+    try:
+        names = _fields.decode(data)
+        body = decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRequest(f"the body is not {what}: {error}") from error
+    return body, tuple(sorted(names.keys() - set(decoder.type.__struct_fields__)))
+
+
+def query_fields(body: Body, ignored: tuple[str, ...]) -> dict[str, Any]:
+    """The fields of a `Query`, apart from its id."""
+    options = body.options
+    name, colon, profile = body.model.partition(":")
+    is_auto = name == AUTO and bool(colon)
+    return {
+        "model": AUTO if is_auto else body.model,
+        "limits": _limits(options),
+        "label": Label[options.label.upper()],
+        "profile": options.profile or (profile if is_auto else None),
+        "priority": options.priority,
+        "ignored": ignored,
+    }
+
+
+def sampling_of(body: GeneratingBody, max_tokens: int | None) -> Sampling:
+    """How tokens are drawn; what a body leaves out is the default."""
+    given: dict[str, Any] = {
+        name: value
+        for name in (
+            "temperature", "top_p", "top_k", "min_p", "repeat_penalty",
+            "presence_penalty", "frequency_penalty", "seed",
+        )
+        if (value := getattr(body, name)) is not None
+    }  # fmt: skip
+    stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
+    return Sampling(**given, max_tokens=max_tokens, stop=stop)
+
+
+def _limits(options: EdgeRouteOptions) -> Limits:
+    return Limits(
+        deadline_s=options.deadline_s,
+        max_usd=None if options.max_usd is None else Usd(options.max_usd),
+        max_j=None if options.max_j is None else Joules(options.max_j),
+        on_device=options.on_device == "only",
+    )
