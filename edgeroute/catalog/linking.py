@@ -10,12 +10,18 @@ from pathlib import Path
 
 import msgspec
 
-from edgeroute.catalog.cards import LinkedCard, linked, refuse_bad_id
+from edgeroute.catalog.cards import LinkedCard, linked, read_card, refuse_bad_id
 from edgeroute.catalog.files import hash_model, stamp_of
-from edgeroute.catalog.folders import Folders, shipped
+from edgeroute.catalog.folders import Folders, cards_in, shipped
 from edgeroute.catalog.known import KnownModels
 from edgeroute.domain.card import ModelCard
-from edgeroute.domain.errors import InvalidConfig, InvalidModelFile, InvalidRequest, UnknownModel
+from edgeroute.domain.errors import (
+    EdgeRouteError,
+    InvalidConfig,
+    InvalidModelFile,
+    InvalidRequest,
+    UnknownModel,
+)
 from edgeroute.domain.units import ModelId
 from edgeroute.wire.parts import parts_of, read_model, stem_of
 from edgeroute.wire.shape import shape_of
@@ -27,6 +33,7 @@ def link_model(
     path: Path,
     name: str | None = None,
     progress: Callable[[int, int], None] | None = None,
+    sha256: str | None = None,
 ) -> ModelCard:
     """Make a GGUF file known; linking it again refreshes its card and keeps what it says.
 
@@ -35,6 +42,7 @@ def link_model(
         path: The file, any part where it is split; it stays where it is.
         name: The id to use; without one it comes from the file's name.
         progress: Called with the bytes hashed so far and in all.
+        sha256: The file's hash, where whoever put it there has checked it.
 
     Raises:
         InvalidModelFile: The file cannot be served, or changed while it was read.
@@ -44,11 +52,11 @@ def link_model(
     path = parts_of(path.absolute())[0]
     before = stamp_of(path)
     shape = shape_of(read_model(path))
-    model = ModelId(_slug(stem_of(path)) or _slug(shape.name) if name is None else name)
+    model = ModelId(id_of(stem_of(path)) or id_of(shape.name) if name is None else name)
     card_file = card_file_of(folders, model)
     card = msgspec.structs.replace(
         _card_before(card_file, path),
-        sha256=hash_model(path, progress),
+        sha256=sha256 or hash_model(path, progress),
         size=before.size,
         mtime_ns=before.mtime_ns,
         shape=asdict(shape),
@@ -76,13 +84,27 @@ def unlink_model(folders: Folders, model: str) -> None:
         raise InvalidConfig(f"{error.filename}: {error.strerror}") from error
 
 
+def linked_already(folders: Folders, path: Path) -> ModelCard | None:
+    """The card of a file that is known and has not changed, `None` where there is none."""
+    known = KnownModels.shipped()
+    for file in cards_in(folders.data / "models"):
+        try:
+            card = read_card(file, known)
+        except EdgeRouteError:  # another's trouble, which `edgeroute models` tells
+            continue
+        if card.path == str(path):
+            return card
+    return None
+
+
 def card_file_of(folders: Folders, model: ModelId) -> Path:
     """Where the card of a model of the user's lies; refuses what cannot be an id."""
     refuse_bad_id(model)
     return folders.data / "models" / f"{model}.toml"
 
 
-def _slug(name: str) -> str:
+def id_of(name: str) -> str:
+    """A name as an id: lower case, dashes for what ids may not have; empty if nothing is left."""
     return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("._-")
 
 

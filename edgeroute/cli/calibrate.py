@@ -8,7 +8,7 @@ from typing import Any
 
 from edgeroute.backends.engine import engine_name
 from edgeroute.catalog import Catalog
-from edgeroute.cli.machine import reload_daemon
+from edgeroute.cli.library import reload_daemon
 from edgeroute.cli.measuring import find_model, meter_for, progress_shown, tuning_texts
 from edgeroute.cli.show import print_json, table
 from edgeroute.config import Folders

@@ -7,9 +7,9 @@ from typing import Any
 
 from edgeroute.backends.engine import engine_name, library_folder, offloads
 from edgeroute.backends.states import KEEPS_CONVERSATIONS
-from edgeroute.catalog import Catalog, link_model, unlink_model
+from edgeroute.catalog import Catalog
 from edgeroute.cli.show import print_json, table
-from edgeroute.client import Client, DaemonUnreachable
+from edgeroute.client import Client
 from edgeroute.config import Folders
 from edgeroute.domain.errors import InvalidRequest
 from edgeroute.domain.hardware import Hardware, Telemetry
@@ -71,41 +71,6 @@ def models(options: argparse.Namespace) -> int:
     return 0
 
 
-def link(options: argparse.Namespace) -> int:
-    """Make a GGUF file known, and tell a running daemon."""
-    folders = Folders.from_environment()
-    from rich.console import Console  # noqa: PLC0415 - rich is slow to import, needed only here
-    from rich.progress import Progress  # noqa: PLC0415
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as shown:
-        task = shown.add_task("hashing")
-        card = link_model(
-            folders,
-            Path(options.path),
-            options.id,
-            lambda done, total: shown.update(task, completed=done, total=total),
-        )
-    told = reload_daemon(folders)
-    if options.json:
-        print_json({"id": card.id, "path": card.path, "sha256": card.sha256, "daemon": told})
-    else:
-        print(f"linked {card.id} ({format_bytes(card.shape.file_bytes)})")
-    return 0
-
-
-def unlink(options: argparse.Namespace) -> int:
-    """Forget a linked file, and tell a running daemon."""
-    folders = Folders.from_environment()
-    unlink_model(folders, options.model)
-    told = reload_daemon(folders)
-    if options.json:
-        print_json({"id": options.model, "daemon": told})
-    else:
-        print(f"unlinked {options.model}")
-    return 0
-
-
 def doctor(options: argparse.Namespace) -> int:
     """Print what this machine has, what could not be read, and why."""
     root = Path(options.root or "/")
@@ -126,16 +91,6 @@ def doctor(options: argparse.Namespace) -> int:
     if telemetry.gpus and not gpu_engine:
         print("          the GPU is not used: install its toolkit, then run ./setup_hw.sh again")
     return 0
-
-
-def reload_daemon(folders: Folders) -> bool:
-    """Tell a running daemon to read the catalog again; whether there is one."""
-    try:
-        with Client(folders.http_socket) as client:
-            client.post("/edgeroute/reload", {})
-    except DaemonUnreachable:
-        return False
-    return True
 
 
 def _status_lines(facts: Mapping[str, Any]) -> Iterator[str]:

@@ -105,14 +105,25 @@ def _add_questions(verbs: "Verbs") -> None:
 
 def _add_machine(verbs: "Verbs") -> None:
     _verb(verbs, "status", ("machine", "status"), "Show the daemon: who is warm, memory, power.")
-    models = _verb(verbs, "models", ("machine", "models"), "List models, link and unlink files.")
+    pull = _verb(verbs, "pull", ("library", "pull"), "Bring a model here and make it known.")
+    pull.add_argument(
+        "source", help="hf:OWNER/REPO/FILE.gguf, the id of a model that comes with us, or a file"
+    )
+    pull.add_argument("--id", help="the name to use (a-z 0-9 . _ -)")
+    models = _verb(verbs, "models", ("machine", "models"), "List models; link, scan, tune.")
     models.set_defaults(path=None, id=None, model=None)
     actions = models.add_subparsers(metavar="ACTION")
-    link = _verb(actions, "link", ("machine", "link"), "Make a GGUF file on this machine known.")
+    link = _verb(actions, "link", ("library", "link"), "Make a GGUF file on this machine known.")
     link.add_argument("path", help="the file; it stays where it is")
     link.add_argument("--id", help="the name to use (a-z 0-9 . _ -)")
-    unlink = _verb(actions, "unlink", ("machine", "unlink"), "Forget a linked file, not delete it.")
+    unlink = _verb(actions, "unlink", ("library", "unlink"), "Forget a linked file, not delete it.")
     unlink.add_argument("model", help="its id")
+    _verb(
+        actions,
+        "scan",
+        ("library", "scan"),
+        "Link what Ollama, LM Studio, llama.cpp and hub downloads hold on this machine.",
+    )
     tune = _verb(actions, "tune", ("tune", "tune"), "Find the format this machine runs best.")
     tune.add_argument("model", help="its id; the model itself stays as it is")
     tune.add_argument("--formats", metavar="LIST", help="e.g. q8_0,q4_0; all with fast kernels")

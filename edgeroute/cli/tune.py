@@ -20,7 +20,7 @@ from edgeroute.catalog.tuning import (
     tuned_id,
     unfinished_files,
 )
-from edgeroute.cli.machine import reload_daemon
+from edgeroute.cli.library import reload_daemon
 from edgeroute.cli.measuring import find_model, meter_for, progress_shown, tuning_texts
 from edgeroute.cli.show import print_json, table
 from edgeroute.config import Folders

