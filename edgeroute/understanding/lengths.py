@@ -5,6 +5,7 @@ Owns counting and the words that ask for a length, in bounded time whatever the 
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from edgeroute.domain.features import Task
@@ -18,6 +19,30 @@ def _ends(text: str) -> str:
     if len(text) <= _HEAD + _TAIL:
         return text
     return f"{text[:_HEAD]}\n{text[-_TAIL:]}"
+
+
+_WORD_LETTERS = bytes(
+    code if chr(code).isalnum() or chr(code) == "_" else ord(" ") for code in range(128)
+) + bytes(range(128, 256))
+
+
+class _Wording:
+    """A pattern, and words of which one is in whatever it matches: most texts have none."""
+
+    def __init__(self, pattern: str, words: Iterable[str]) -> None:
+        self._pattern = re.compile(pattern)
+        self._words = frozenset(word.encode() for word in words)
+
+    def search(self, text: str, words: set[bytes] | None) -> re.Match[str] | None:
+        """The first match in a text with these words; `None` are words that nobody knows."""
+        if words is not None and self._words.isdisjoint(words):
+            return None
+        return self._pattern.search(text)
+
+
+def _words(text: str) -> set[bytes] | None:
+    """The words of a text as a pattern's boundaries part them; `None` where not all is ASCII."""
+    return set(text.encode().translate(_WORD_LETTERS).split()) if text.isascii() else None
 
 
 # ---- how long the answer -----------------------------------------------------------------------
@@ -36,12 +61,20 @@ _NUMBERS = {
     "einem": 1, "zwei": 2, "drei": 3, "une": 1, "deux": 2, "trois": 3, "una": 1, "dos": 2,
     "tres": 3, "due": 2, "tre": 3,
 }  # fmt: skip
-_COUNTED = re.compile(
-    rf"\b(\d{{1,4}}|{'|'.join(_NUMBERS)})[ -](?:short |\w{{3,12}} )?({'|'.join(_UNITS)})(?:s|n)?\b"
+_COUNTED = _Wording(
+    rf"\b(\d{{1,4}}|{'|'.join(_NUMBERS)})[ -](?:short |\w{{3,12}} )?({'|'.join(_UNITS)})(?:s|n)?\b",
+    (unit + plural for unit in _UNITS for plural in ("", "s", "n")),
 )
-_BRIEF = re.compile(r"\b(?:brief|briefly|short|concise|concisely|quick|kurz|bref|breve)\b")
-_LONG = re.compile(r"\b(?:detailed|in detail|in depth|thorough|comprehensive|essay|step by step)\b")
-_A_WORD = re.compile(r"\b(?:yes or no|true or false|only the (?:answer|number|letter|label))\b")
+_SHORTLY = ("brief", "briefly", "short", "concise", "concisely", "quick", "kurz", "bref", "breve")
+_BRIEF = _Wording(rf"\b(?:{'|'.join(_SHORTLY)})\b", _SHORTLY)
+_LONG = _Wording(
+    r"\b(?:detailed|in detail|in depth|thorough|comprehensive|essay|step by step)\b",
+    ("detailed", "detail", "depth", "thorough", "comprehensive", "essay", "step"),
+)
+_A_WORD = _Wording(
+    r"\b(?:yes or no|true or false|only the (?:answer|number|letter|label))\b",
+    ("yes", "true", "only"),
+)
 _A_WORD_TOKENS = 5
 _LONGEST = 4000
 _LONGEST_TEXT = 32_000
@@ -70,18 +103,20 @@ def answer_length(asked: str, task: Task, learned: Length) -> Length:
         learned: What such messages are usually answered with.
     """
     text = _ends(asked).casefold()
-    if _A_WORD.search(text):
+    words = _words(text)
+    if _A_WORD.search(text, words):
         return Length(_A_WORD_TOKENS, 3 * _A_WORD_TOKENS)
-    counted = _COUNTED.search(text)
-    if counted is not None and task is not Task.MATH:  # there it is the things that are counted
+    # In a sum it is the things that are counted.
+    counted = None if task is Task.MATH else _COUNTED.search(text, words)
+    if counted is not None:
         count = _NUMBERS.get(counted[1]) or int(counted[1])
         return _bounded(count * _UNITS[counted[2]], 1.5)
     usual, spread = float(learned.usual), learned.most / learned.usual
     if task in _ECHOES:  # the count is an upper one, about twice the truth
         usual = max(usual, count_tokens(asked[:_LONGEST_TEXT]) / 2)
-    if _BRIEF.search(text):
+    if _BRIEF.search(text, words):
         return _bounded(usual / 2, spread)
-    return _bounded(usual * 2 if _LONG.search(text) else usual, spread)
+    return _bounded(usual * 2 if _LONG.search(text, words) else usual, spread)
 
 
 def _bounded(usual: float, spread: float) -> Length:
@@ -99,6 +134,8 @@ def _bounded(usual: float, spread: float) -> Length:
 _LOWER = bytes(range(ord("a"), ord("z") + 1))
 _UPPER = bytes(range(ord("A"), ord("Z") + 1))
 _PER_LOWER, _PER_UPPER, _PER_SPACE = 0.4, 0.6, 0.1
+_VISIBLE = bytes(ord("x") if 33 <= code < 127 else ord(" ") for code in range(256))  # noqa: PLR2004
+_LONG_RUN = b"x" * 25
 _UNBROKEN = re.compile(rb"[!-~]{25,}")
 """No word is that long: a hash, a key, base64; every byte may be a token."""
 _PER_TEXT = 4
@@ -113,7 +150,8 @@ _PER_PROMPT = 40
 def count_tokens(text: str) -> int:
     """Upper estimate of a text's tokens."""
     data = text.encode("utf-8", "surrogatepass")
-    words = _UNBROKEN.sub(b" ", data)
+    unbroken = _LONG_RUN in data.translate(_VISIBLE)
+    words = _UNBROKEN.sub(b" ", data) if unbroken else data
     rest = words.translate(None, _LOWER)
     lower, rest_length = len(words) - len(rest), len(rest)
     upper = rest_length - len(rest.translate(None, _UPPER))

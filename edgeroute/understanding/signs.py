@@ -13,9 +13,15 @@ _LOWER = bytes(range(ord("a"), ord("z") + 1))
 _CODE = b"{}()[]<>=;_*&|#\\"
 _OPTION = re.compile(r"(?:^|\n|\s)\(?([A-Ea-e1-5])[).:]\s")
 _ARITHMETIC = re.compile(r"\d\s*[-+*/^=\u00d7\u00f7]\s*\(?\d")
-_CODE_WORDS = re.compile(
-    r"\b(?:def|return|import|assert|class|self|const|let|var|void|int|SELECT|FROM|None|null)\b"
-)
+_MAY_HAVE_OPTIONS = re.compile(r"[).:]\s(?<=[\s(][A-Ea-e1-5][).:]\s)")
+"""What every option but one at the very beginning ends with; begun with signs that are rare."""
+_CODE_WORDS = tuple(
+    (word, re.compile(rf"{word}\b(?<!\w{word})"))  # a word of its own, looked for as a string is
+    for word in (
+        "def", "return", "import", "assert", "class", "self", "const", "let", "var", "void", "int",
+        "SELECT", "FROM", "None", "null",
+    )
+)  # fmt: skip
 _QUOTES = ('"', "\u201c", "\u00ab")
 _CLOSED = ".!?"
 _SHORT, _LONG = 25, 600
@@ -83,14 +89,14 @@ def _opening(text: str) -> list[float]:
 
 
 def _counts(text: str) -> list[float]:
-    options = min(6, len(_OPTION.findall(text)))
+    options = min(6, len(_OPTION.findall(text))) if _MAY_HAVE_OPTIONS.search(f"\n{text}") else 0
     questions = min(4, text.count("?"))
     return [
         options / 6,
         float(options >= 2),  # noqa: PLR2004 - one is no choice
         questions / 4,
         min(4, len(_ARITHMETIC.findall(text))) / 4,
-        min(6, len(_CODE_WORDS.findall(text))) / 6,
+        min(6, sum(len(word.findall(text)) for string, word in _CODE_WORDS if string in text)) / 6,
         float("```" in text),
         min(6, text.count("$") + text.count("\\")) / 6,
         min(6, sum(map(text.count, _QUOTES))) / 6,

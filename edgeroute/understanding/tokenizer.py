@@ -22,6 +22,7 @@ _MARKS = r"\u2018\u2019\u201c\u201d\u2013\u2014\u2022\u2026"  # quotes, dashes, 
 _WORD = re.compile(rf"[0-9a-z]+|[!-/:-@\[-`{{-~{_MARKS}]")
 _UNUSUAL = re.compile(rf"[^\t\n\r -~{_MARKS}]|\[(?:PAD|UNK|CLS|SEP|MASK)\]")
 """Other scripts, control characters, and the tokens that stand for themselves."""
+_USUAL = bytes((9, 10, 13, *range(32, 127)))
 _ACCENT = re.compile("[\u0300-\u036f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CACHED_WORDS = 20_000
@@ -39,21 +40,17 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Ids of a text, in linear time; lone surrogates count as U+FFFD, which is dropped."""
-        if _UNUSUAL.search(text):
+        if _may_be_unusual(text) and _UNUSUAL.search(text):
             plain = _ACCENT.sub("", unicodedata.normalize("NFD", text))
             if _UNUSUAL.search(plain):
                 text = _SURROGATE.sub("\ufffd", text)
                 return self.reference.encode(text, add_special_tokens=False).ids
             text = plain
-        ids: list[int] = []
-        known = self._ids.get
-        for word in _WORD.findall(text.lower()):
-            index = known(word)
-            if index is None:
-                ids += self._pieces(word)
-            else:
-                ids.append(index)
-        return ids
+        words = _WORD.findall(text.lower())
+        try:
+            return [*map(self._ids.__getitem__, words)]
+        except KeyError:  # some word is in pieces
+            return [piece for word in words for piece in self._pieces(word)]
 
     @property
     def reference(self) -> tokenizers.Tokenizer:
@@ -63,6 +60,9 @@ class Tokenizer:
         return self._reference
 
     def _pieces(self, word: str) -> list[int]:
+        index = self._ids.get(word)
+        if index is not None:
+            return [index]
         pieces = self._split.get(word)
         if pieces is None:
             if len(self._split) >= _CACHED_WORDS:
@@ -85,6 +85,11 @@ class Tokenizer:
             pieces.append(index)
             start, mark = end, "##"
         return pieces
+
+
+def _may_be_unusual(text: str) -> bool:
+    """Whether a text is worth a search: prose in ASCII without brackets is not."""
+    return "[" in text or not text.isascii() or bool(text.encode().translate(None, _USUAL))
 
 
 def _reference(ids: dict[str, int]) -> tokenizers.Tokenizer:

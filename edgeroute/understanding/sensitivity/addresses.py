@@ -45,6 +45,7 @@ _RESOLVERS = frozenset({"8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9"})
 """Addresses that everybody uses."""
 _VERSION_WORD = 12
 _MIN_GROUPS = 4
+_MAC_JOINTS = 5
 
 
 def _found(kind: str, match: re.Match[str]) -> Finding:
@@ -53,17 +54,18 @@ def _found(kind: str, match: re.Match[str]) -> Finding:
 
 def _hosts(plain: Plain) -> Iterator[Finding]:
     text = plain.text
-    if text.count(".") >= _MIN_GROUPS - 1:
+    if plain.digits >= _MIN_GROUPS and text.count(".") >= _MIN_GROUPS - 1:
         for match in _IPV4.finditer(text):
             word = plain.lower[max(0, match.start() - _VERSION_WORD) : match.start()]
             if _is_somebodys(match[0].partition("/")[0]) and not _VERSION.search(word):
                 yield _found("IP_ADDRESS", match)
-    if _COLONS.search(text) is not None:
+    colons = text.count(":")
+    if colons > 1 and _COLONS.search(text) is not None:
         for match in _IPV6.finditer(text):
             groups = sum(map(bool, match[0].split(":")))
             if groups >= _MIN_GROUPS and _is_somebodys(match[0]):
                 yield _found("IP_ADDRESS", match)
-    if _PAIRS.search(text) is not None:
+    if colons + text.count("-") >= _MAC_JOINTS and _PAIRS.search(text) is not None:
         yield from (_found("MAC_ADDRESS", match) for match in _MAC.finditer(text))
 
 

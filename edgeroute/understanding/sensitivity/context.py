@@ -94,6 +94,7 @@ _LOOSE = _by_word(_LOOSE_WORDS)
 _TYPE_OF = _LOOSE | _by_word(_WORDS)
 _CUE = re.compile(rf"(?<![a-z])({any_of(_TYPE_OF)})(?:{_NUMBER})?")
 
+_FEWEST_DIGITS = 2
 _SOME_DIGITS = re.compile(r"\d(?:\S{0,3}\d){2}| \d\d ")
 
 _NEAR = 72
@@ -125,7 +126,7 @@ _MIN_DIGITS_MASKED = 3
 
 def find_by_context(plain: Plain) -> Iterator[Finding]:
     """Yield numbers that words nearby say what they are."""
-    if _SOME_DIGITS.search(plain.text) is None:
+    if plain.digits < _FEWEST_DIGITS or _SOME_DIGITS.search(plain.text) is None:
         return
     past = 0
     for cue in _CUE.finditer(plain.lower):

@@ -34,8 +34,6 @@ _KEYS = tuple(
     )
 )  # fmt: skip
 _LOGINS = ("login", "logged in", "log in", "log into", "sign in", "signed in")
-_STEMS = (*_PASSWORDS, "pass", "key", "secret", "token", "credential", "code", "cv", "log", "sign",
-          "pin", "otp", "phrase")  # fmt: skip
 
 
 class Cue(Enum):
@@ -54,10 +52,38 @@ _CUES = {
 _CUE = re.compile(any_of(_CUES))
 
 
+def _roots() -> Iterator[str]:
+    """Yield the shortest strings of which every cue has one."""
+    shortest: list[str] = []
+    for cue in sorted({*_CUES, "pass", "key"}, key=len):
+        if not any(root in cue for root in shortest):
+            shortest.append(cue)
+            yield cue
+
+
+_ROOTS = tuple(_roots())
+_ASCII_ROOTS = tuple(filter(str.isascii, _ROOTS))
+
+
+def _may_have_cues(lower: str) -> bool:
+    """Whether a search is worth it: strings are found far faster than a choice of them."""
+    for root in _ASCII_ROOTS if lower.isascii() else _ROOTS:  # noqa: SIM110 - any() costs more
+        if root in lower:
+            return True
+    return False
+
+
 def find_credentials(plain: Plain) -> Iterator[Finding]:
     """Yield what words say is a password, a key, a PIN or a seed phrase."""
-    if not any(stem in plain.lower for stem in _STEMS):
-        return
+    if _may_have_cues(plain.lower):
+        yield from _announced(plain)
+    if plain.digits >= _SHORTEST_PIN:
+        yield from _pins(plain.lower)
+    if " phrase" in plain.lower or " word" in plain.lower:
+        yield from _seed_phrases(plain.lower)
+
+
+def _announced(plain: Plain) -> Iterator[Finding]:
     past = 0
     for word in _CUE.finditer(plain.lower):
         if word.start() < past:
@@ -67,8 +93,6 @@ def find_credentials(plain: Plain) -> Iterator[Finding]:
         if found is not None:
             past = found.end
             yield found
-    yield from _pins(plain.lower)
-    yield from _seed_phrases(plain.lower)
 
 
 def _found(cue: Cue, start: int, value: str) -> Finding:
@@ -208,6 +232,8 @@ def _is_told(value: str, cue: Cue, *, adjacent: bool, quoted: bool) -> bool:
 
 # ---- PINs, seed phrases ------------------------------------------------------------------------
 
+_SHORTEST_PIN = 3
+_PIN_WORDS = ("pin", "otp", "one-time", "geheimzahl", "cvv", "cvc", "security code")
 _PIN = re.compile(
     r"\b(?:pin|otp|one-time (?:code|password)|geheimzahl|cvv2?|cvc|security code)"
     r"(?: (?:code|number|nummer))?(?: (?:is|was|ist|est|es)|:| =|=)? {0,2}#?(\d{3,8})(?![\w.,]\d)\b"
@@ -220,6 +246,8 @@ _SEED_WORDS = re.compile(
 
 
 def _pins(lower: str) -> Iterator[Finding]:
+    if not any(word in lower for word in _PIN_WORDS):
+        return
     for match in _PIN.finditer(lower):
         yield Finding("PASSWORD", match.start(1), match.end(1), Strength.SECRET)
 

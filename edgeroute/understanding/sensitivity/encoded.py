@@ -24,8 +24,15 @@ class Decoded:
     text: str
 
 
+_LETTERS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-")
+_IS_LETTER = bytes(ord("x") if code in _LETTERS else ord(" ") for code in range(256))
+_SHORTEST = b"x" * 15
+
+
 def decoded_runs(text: str) -> Iterator[Decoded]:
     """Yield the runs of base64 and hexadecimal digits that decode to readable text."""
+    if _SHORTEST not in text.encode().translate(_IS_LETTER):
+        return
     for match in _BASE64.finditer(text):
         run = match[0]
         if _WORD_LIKE.fullmatch(run):

@@ -22,12 +22,15 @@ from edgeroute.understanding.sensitivity.phones import find_phones
 from edgeroute.understanding.sensitivity.plain import Plain
 
 _DENSE = re.compile(r"\d(?:[ ./()_-]{0,3}[A-Za-z]{0,6}\d){5,}")
+_FEWEST_DIGITS = 6
 _MARGIN = 36
 """Characters around six close digits that may belong to the same identifier."""
 
 
 def find_identifiers(plain: Plain) -> Iterator[Finding]:
     """Yield what identifies by its shape or checksum."""
+    if plain.digits < _FEWEST_DIGITS:
+        return
     places = list(_dense_places(plain.text))
     for start, end in places:
         for detector in (_cards, _social_security, _ibans, _national):

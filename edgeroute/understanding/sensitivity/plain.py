@@ -24,11 +24,13 @@ class Plain:
     Attributes:
         text: What patterns read.
         lower: The same in small letters, of the same length.
+        digits: How many digits it has; all are ASCII. Most patterns need some.
         origin: Where each character came from, or `None` where nothing moved.
     """
 
     text: str
     lower: str
+    digits: int
     origin: Origin | None = None
 
     def span(self, start: int, end: int) -> tuple[int, int]:
@@ -44,7 +46,12 @@ def plain(text: str) -> Plain:
     for applies, pattern, reading in _DISGUISES:
         if applies(folded):
             folded, origin = _substitute(folded, origin, pattern, reading)
-    return Plain(folded, _lower(folded), origin)
+    data = folded.encode()
+    digits = len(data) - len(data.translate(None, _DIGITS))
+    return Plain(folded, _lower(folded), digits, origin)
+
+
+_DIGITS = b"0123456789"
 
 
 def _lower(text: str) -> str:
@@ -71,7 +78,8 @@ _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"
 _KEPT_CONTROLS = "\t\n\r"
 _REMEMBERED = 8192
 """Characters whose reading is kept; more are worked out each time."""
-_ODD = re.compile(r"[^\t\n\r -~]")
+_EVEN = bytes((9, 10, 13, *range(32, 127)))
+"""What is read as it is written."""
 
 
 class _Folding(dict[str, str]):
@@ -105,7 +113,7 @@ def fold(text: str) -> str:
 
 
 def _fold(text: str) -> tuple[str, Origin | None]:
-    if _ODD.search(text) is None:
+    if text.isascii() and not text.encode().translate(None, _EVEN):
         return text, None
     pieces = [_FOLDING[char] for char in text]
     folded = "".join(pieces)
@@ -200,7 +208,7 @@ Disguise = tuple[Callable[[str], bool], re.Pattern[str], Callable[[re.Match[str]
 _DISGUISES: tuple[Disguise, ...] = (
     (lambda text: "\\" in text or "%" in text or "&" in text, _ESCAPE, _unescaped),
     (
-        lambda text: any(bracket in text for bracket in "[({<"),
+        lambda text: "(" in text or "[" in text or "{" in text or "<" in text,
         _AT_DOT,
         lambda match: "@" if match[1] else ".",
     ),

@@ -30,6 +30,8 @@ class Seamed:
 def seam_texts(messages: Sequence[Message]) -> Iterator[Seamed]:
     """Yield what neighbouring turns say together: any two, and those of the user alone."""
     latest = [message for message in messages[-_MAX_TURNS:] if message.content]
+    if len(latest) < 2:  # noqa: PLR2004 - turns that meet
+        return
     asked = [message.content for message in latest if message.role == "user"]
     yield from _joined([message.content for message in latest])
     if 1 < len(asked) < len(latest):

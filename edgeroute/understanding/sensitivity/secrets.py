@@ -14,7 +14,8 @@ from edgeroute.understanding.sensitivity.plain import Plain
 def find_secrets(plain: Plain) -> Iterator[Finding]:
     """Yield what is a secret by its shape."""
     yield from _private_keys(plain.text)
-    yield from _shaped(plain.text)
+    if plain.digits or "AKIA" in plain.text or "ASIA" in plain.text:
+        yield from _shaped(plain.text)
     yield from _connections(plain.text)
 
 
@@ -67,10 +68,16 @@ _SHAPES: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = tuple(
 
 def _shaped(text: str) -> Iterator[Finding]:
     for literals, pattern in _SHAPES:
-        if any(literal in text for literal in literals):
-            for match in pattern.finditer(text):
-                if any(char.isdigit() for char in match[0]) or match[0][:4] in {"AKIA", "ASIA"}:
-                    yield _secret("API_KEY", match.start(), match.end())
+        for literal in literals:
+            if literal in text:
+                yield from _with_digits(pattern, text)
+                break
+
+
+def _with_digits(pattern: re.Pattern[str], text: str) -> Iterator[Finding]:
+    for match in pattern.finditer(text):
+        if any(char.isdigit() for char in match[0]) or match[0][:4] in {"AKIA", "ASIA"}:
+            yield _secret("API_KEY", match.start(), match.end())
 
 
 _CONNECTION = re.compile(r"(?<=://)([^\s/:@\"'<>]{0,128}):([^\s/@\"'<>]{1,256})@[\w.\[-]")
