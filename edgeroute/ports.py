@@ -4,10 +4,11 @@ Adapters implement them, `daemon` injects them, fakes in the tests stand in for 
 """
 
 from asyncio import Future
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from edgeroute.domain.energy import Metered
 from edgeroute.domain.features import Features
 from edgeroute.domain.hardware import Hardware, Telemetry
 from edgeroute.domain.load import Footprint, LoadPlan, ThreadCounts
@@ -162,6 +163,22 @@ class Sensors(Protocol):
 
     def footprint(self, pid: int) -> Footprint | None:
         """RAM of a process by `smaps_rollup` (Pss); `None` where it is gone or unreadable."""
+        ...
+
+
+class Meters(Protocol):
+    """Joule counters of the machine. No method raises."""
+
+    def read(self) -> Sequence[Metered]:
+        """What each that may be added up says now, the one with the processor in it first."""
+        ...
+
+    def battery(self) -> Metered:
+        """What the batteries have given."""
+        ...
+
+    def edge(self) -> None:
+        """Work begins or ends now."""
         ...
 
 

@@ -11,9 +11,11 @@ from edgeroute.catalog import Catalog
 from edgeroute.cli.show import print_json, table
 from edgeroute.client import Client
 from edgeroute.config import Folders
+from edgeroute.domain.energy import Metered
 from edgeroute.domain.errors import InvalidRequest
-from edgeroute.domain.hardware import Hardware, Telemetry
+from edgeroute.domain.hardware import Gap, Hardware, Telemetry
 from edgeroute.domain.units import format_bytes, format_seconds
+from edgeroute.routing.estimate import WATTS_PER_THREAD
 from edgeroute.sensors.machine import Machine
 
 
@@ -78,13 +80,19 @@ def doctor(options: argparse.Namespace) -> int:
         raise InvalidRequest(f"{root} is not a folder", hint="give the root of a machine's files")
     machine = Machine(root)
     hardware, telemetry = machine.hardware(), machine.telemetry()
+    meters = machine.meters(lambda: (), WATTS_PER_THREAD, lambda: False)
+    metered = (*meters.read(), meters.battery())
     gpu_engine = offloads(library_folder())
     if options.json:
         engine = {"name": engine_name(), "offloads": gpu_engine}
-        facts = {"hardware": hardware, "telemetry": telemetry, "engine": engine}
+        energy = {"meters": metered, "gaps": meters.gaps}
+        facts = {"hardware": hardware, "telemetry": telemetry, "energy": energy, "engine": engine}
         print_json({"root": str(root), **facts})
         return 0
-    print(*_doctor_lines(hardware, telemetry), sep="\n")
+    print(*_doctor_lines(hardware, telemetry), *_meter_lines(metered, meters.gaps), sep="\n")
+    gaps = (*hardware.gaps, *telemetry.gaps, *meters.gaps)
+    if gaps:
+        print("not read:", *(f"  {gap.what}: {gap.why}" for gap in gaps), sep="\n")
     print(f"engine    {engine_name()}, built for {'GPUs and CPU' if gpu_engine else 'the CPU'}")
     if not KEEPS_CONVERSATIONS:
         print("          conversations are read again when a model returns: saving needs Linux")
@@ -151,11 +159,36 @@ def _doctor_lines(hardware: Hardware, telemetry: Telemetry) -> Iterator[str]:
         yield f"gpu {gpu.index}     {gpu.name}, {total}{asleep}"
     draw = "" if power.discharge_w is None else f", {power.discharge_w:.1f} W"
     yield _power_line(power.state, power.percent) + draw
+    clocks = telemetry.clocks
+    modes = (("power mode", clocks.power_mode), ("governor", clocks.governor))
+    told = [f"{name} {value}" for name, value in modes if value is not None]
+    if told:
+        yield f"speed     {', '.join(told)}"
+    if clocks.slowed or any(gpu.slowed for gpu in telemetry.gpus):
+        yield "          slowed down now, for heat or too little voltage"
     yield from _thermal_lines(telemetry)
-    gaps = (*hardware.gaps, *telemetry.gaps)
-    if gaps:
-        yield "not read:"
-        yield from (f"  {gap.what}: {gap.why}" for gap in gaps)
+
+
+_INCLUDES = {
+    "board": "the whole board",
+    "soc": "the chip",
+    "package": "the processor",
+    "gpu": "GPUs",
+    "battery": "all that the batteries feed",
+}
+_TOLD = {"counter": "counted", "integrated": "summed up from watts", "model": "a model"}
+
+
+def _meter_lines(metered: Sequence[Metered], gaps: Sequence[Gap]) -> Iterator[str]:
+    word = "energy"
+    for meter in metered:
+        # A model tells nothing before something runs, and is there all the same.
+        if meter.joules is not None or meter.quality == "model":
+            told = f"{_TOLD[meter.quality]}: {meter.source}"
+            yield f"{word:<10}{_INCLUDES[meter.scope]}, {told}"
+            word = ""
+    if any("rapl" in gap.what for gap in gaps):
+        yield "          only root may read the processor's counters (CVE-2020-8694)"
 
 
 def _thermal_lines(telemetry: Telemetry) -> Iterator[str]:

@@ -64,6 +64,7 @@ class Gpu:
     Attributes:
         unified: Shares the system's memory; its bytes are booked as RAM.
         awake: `False` where the PCI device is runtime-suspended; then nothing else was asked.
+        slowed: Runs slower than it could, for heat.
     """
 
     index: int
@@ -76,6 +77,7 @@ class Gpu:
     temperature_c: float | None = None
     power_w: float | None = None
     driver: str | None = None
+    slowed: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +133,39 @@ class ThermalZone:
 
 
 @dataclass(frozen=True, slots=True)
+class Clocks:
+    """What the machine is told about speed, and whether heat slows it down.
+
+    Attributes:
+        power_mode: Of a Jetson (`nvpmodel`), else the firmware's profile, such as `low-power`.
+        governor: Of the first processor's clock, such as `schedutil`.
+        throttle_events: How often heat has slowed the processor since it was started; only that
+            it grows means anything.
+        slowed: The firmware says that it is slowed down now; Raspberry Pis tell.
+    """
+
+    power_mode: str | None = None
+    governor: str | None = None
+    throttle_events: int | None = None
+    slowed: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Telemetry:
-    """How the machine is doing now; a reading never raises, what failed is in `gaps`."""
+    """How the machine is doing now; a reading never raises, what failed is in `gaps`.
+
+    Attributes:
+        suspended_s: Seconds that the machine has slept since it was started; what was counted,
+            and who was there, is not known across a sleep.
+    """
 
     memory: Memory
     power: Power = Power("absent")
     gpus: tuple[Gpu, ...] = ()
     thermal: tuple[ThermalZone, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    clocks: Clocks = Clocks()
+    suspended_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

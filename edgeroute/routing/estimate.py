@@ -89,7 +89,7 @@ _READ_BYTES_PER_S = 600e6
 _REPACK_S_PER_BYTE = 0.7e-9
 _START_S = 0.4
 """Starting a worker process."""
-_WATTS_PER_THREAD = 5.0
+WATTS_PER_THREAD = 5.0
 """A mobile core under full vector load."""
 
 
@@ -108,5 +108,5 @@ def rates_prior(shape: ModelShape, cpu: Cpu) -> Rates:
         + _START_S,
         prefill_tok_s=threads / prefill_core_s,
         decode_tok_s=1.0 / decode_s,
-        watts=threads * _WATTS_PER_THREAD,
+        watts=threads * WATTS_PER_THREAD,
     )

@@ -4,6 +4,8 @@ Owns reading `/proc/stat` and `/proc/PID/stat`, in clock ticks of 10 ms on every
 """
 
 import os
+import sys
+import time
 from collections.abc import Collection, Iterable
 
 from edgeroute.domain.hardware import CpuTimes
@@ -34,6 +36,33 @@ def read_cpu_times(tree: Tree, cpus: Collection[int], pids: Iterable[int]) -> Cp
         sum(busy) / per_s,
         {pid: spent / per_s for pid, spent in ticks.items() if spent is not None},
     )
+
+
+def process_cpu_s(tree: Tree, pids: Iterable[int]) -> dict[int, float]:
+    """CPU seconds of each of these processes that lives.
+
+    On the machine itself to the nanosecond, by the process's own clock and without a file: this is
+    asked ten times a second, and a short answer takes few ticks of 10 ms.
+    """
+    if tree.real and sys.platform == "linux":
+        told = {pid: _clock_s(pid) for pid in pids}
+    else:
+        told = {pid: _ticks_s(tree, pid) for pid in pids}
+    return {pid: seconds for pid, seconds in told.items() if seconds is not None}
+
+
+def _clock_s(pid: int) -> float | None:
+    try:
+        # As clock_getcpuclockid(3) makes it: the bits of the number inverted, and 2 for the
+        # scheduler's own count.
+        return time.clock_gettime((~pid << 3) | 2)
+    except (OSError, OverflowError):  # it has ended
+        return None
+
+
+def _ticks_s(tree: Tree, pid: int) -> float | None:
+    ticks = _spent(tree.read(f"/proc/{pid}/stat"))
+    return None if ticks is None else ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _busy(columns: list[str]) -> int:

@@ -4,7 +4,7 @@ Owns that question; the answers come from `nvml`. Knows nothing of CUDA, which t
 touches: an idle context keeps a laptop's GPU at about 8 W.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from edgeroute.domain.hardware import Gpu
@@ -54,6 +54,7 @@ class Gpus:
         self._clock = clock
         self._last: dict[str | None, tuple[float, Gpu]] = {}  # as many as there are cards
         self._refused: tuple[float, str] | None = None
+        self._addresses: list[str] | None = None
 
     def read(self, tree: Tree) -> tuple[Gpu, ...]:
         """GPUs in the order of the PCI bus, which is NVML's too.
@@ -61,11 +62,37 @@ class Gpus:
         Where one may sleep, asking opens and closes a session with the driver: off the event loop.
         """
         cards = _cards(tree)
+        self._addresses = [card.address for card in cards if card.address is not None]
         found = [self._gpu(tree, card) for card in cards]
         if self._nvml is not None and any(card.may_sleep for card in cards):
             self._nvml.close()  # an open session keeps the GPU awake, at 5 to 25 W
         gpus = [gpu for gpu in found if gpu is not None]
         return tuple(replace(gpu, index=index) for index, gpu in enumerate(gpus))
+
+    def energies(
+        self, tree: Tree, *, in_use: bool
+    ) -> Mapping[str, tuple[int | None, float | None]]:
+        """Millijoules counted and watts now of each GPU with memory of its own.
+
+        A GPU that sleeps, or could and is used by nobody, is left out. While it is in use the
+        session with the driver stays open, as this is asked ten times a second then.
+
+        Args:
+            tree: The machine's files.
+            in_use: A model of ours computes on GPUs.
+        """
+        if self._addresses is None:
+            self._addresses = [card.address for card in _cards(tree) if card.address is not None]
+        nvml = self._nvml
+        if nvml is None:
+            return {}
+        told = {}
+        for address in self._addresses:
+            card = _card(tree, address)
+            may_be_asked = not card.may_sleep or card.in_use or in_use
+            if may_be_asked and not card.asleep and self._session(nvml) is None:
+                told[f"GPU {address}"] = nvml.energy(tree, address)
+        return told
 
     def _gpu(self, tree: Tree, card: _Card) -> Gpu | None:
         """What is known of a GPU now.

@@ -7,19 +7,77 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
-from edgeroute.domain.hardware import CpuTimes, Hardware, Telemetry
+from edgeroute.domain.energy import Metered
+from edgeroute.domain.hardware import CpuTimes, Gap, Hardware, Power, Telemetry
 from edgeroute.domain.load import Footprint
 from edgeroute.sensors import jetson
+from edgeroute.sensors.clocks import read_clocks
 from edgeroute.sensors.cpu import read_cpu
-from edgeroute.sensors.cpu_times import read_cpu_times
+from edgeroute.sensors.cpu_times import process_cpu_s, read_cpu_times
 from edgeroute.sensors.gpu import Gpus
 from edgeroute.sensors.memory import process_footprint, read_memory
+from edgeroute.sensors.meters import BatteryMeter, Meter, find_meters
 from edgeroute.sensors.nvml import Nvml
 from edgeroute.sensors.power import read_power
 from edgeroute.sensors.sysfs import Tree
 from edgeroute.sensors.thermal import Thermal
 
 _REAL = Path("/")
+
+
+class Meters:
+    """The joule counters of one machine (see `ports.Meters`).
+
+    Args:
+        root: Of the machine's files.
+        meters: That may be added up.
+        battery: What the batteries give, which includes all of them.
+        clock: Seconds, monotonic.
+        gaps: What could not be read when meters were looked for.
+
+    Attributes:
+        gaps: These, and what could not be read the last time.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        meters: tuple[Meter, ...],
+        battery: BatteryMeter,
+        clock: Callable[[], float],
+        gaps: tuple[Gap, ...],
+    ) -> None:
+        self.gaps = gaps
+        self._missing = gaps
+        self._root = root
+        self._meters = meters
+        self._battery = battery
+        self._clock = clock
+
+    def read(self) -> tuple[Metered, ...]:
+        """What each says now. Does not raise."""
+        tree, now = Tree(self._root), self._clock()
+        told = tuple(meter.read(tree, now) for meter in self._meters)
+        self.gaps = (*self._missing, *tree.gaps)
+        return told
+
+    def battery(self) -> Metered:
+        """What the batteries have given, by the telemetry read last."""
+        return self._battery.read(Tree(self._root), self._clock())
+
+    def edge(self) -> None:
+        """Work begins or ends now."""
+        now = self._clock()
+        for meter in self._meters:
+            meter.edge(now)
+
+
+def _suspended_s() -> float:
+    """Seconds that the machine has slept: one clock runs on while it does, the other stands."""
+    if not hasattr(time, "CLOCK_BOOTTIME"):
+        return 0.0
+    awake = time.clock_gettime(time.CLOCK_MONOTONIC)  # first, so that the rest is not negative
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - awake
 
 
 class Machine:
@@ -42,7 +100,9 @@ class Machine:
         real = root == _REAL
         self._root = root
         self._foreign = real and not Path("/proc/meminfo").exists()
+        self._clock = clock
         self._thermal = Thermal()
+        self._power = Power("unknown")
         self._gpus = Gpus(Nvml() if real and nvml is None else nvml, clock)
 
     def hardware(self) -> Hardware:
@@ -71,13 +131,37 @@ class Machine:
 
             return portable.read_telemetry()
         tree = Tree(self._root)
+        self._power = read_power(tree)
         return Telemetry(
             memory=read_memory(tree),
-            power=read_power(tree),
+            power=self._power,
             gpus=self._gpus.read(tree),
             thermal=self._thermal.read(tree),
             gaps=tree.gaps,
+            clocks=read_clocks(tree),
+            suspended_s=_suspended_s() if tree.real else 0.0,
         )
+
+    def meters(
+        self, pids: Callable[[], Iterable[int]], watts: float, gpu_in_use: Callable[[], bool]
+    ) -> "Meters":
+        """The joule counters of this machine.
+
+        Args:
+            pids: Our own processes.
+            watts: Of one busy CPU, for the model that stands in where nothing is counted.
+            gpu_in_use: Whether a model of ours computes on GPUs; else those that could sleep are
+                not asked.
+        """
+        tree = Tree(self._root)
+        meters = find_meters(
+            tree,
+            lambda tree: self._gpus.energies(tree, in_use=gpu_in_use()),
+            lambda: process_cpu_s(Tree(self._root), pids()),
+            watts,
+        )
+        battery = BatteryMeter(lambda: self._power)
+        return Meters(self._root, meters, battery, self._clock, tree.gaps)
 
     def cpu_times(self, cpus: Collection[int], pids: Iterable[int]) -> CpuTimes | None:
         """CPU seconds so far on these CPUs and of these processes; `None` on macOS always."""

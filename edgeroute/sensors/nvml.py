@@ -52,36 +52,68 @@ class Nvml:
             address: On the PCI bus; `None` is the GPU inside a Tegra.
         """
         nvml = self._library
-        who = f"GPU {address or 'of the Tegra'}"
-
-        def ask(field: str, question: Callable[..., Any], *arguments: Any) -> Any:
-            try:
-                return question(*arguments)
-            except nvml.NVMLError_NotSupported:
-                return None
-            except (nvml.NVMLError, UnicodeDecodeError) as error:
-                tree.gap(f"{who} {field}", f"NVML: {error}")
-                return None
-
-        if address is None:
-            handle = ask("handle", nvml.nvmlDeviceGetHandleByIndex, 0)
-        else:
-            handle = ask("handle", nvml.nvmlDeviceGetHandleByPciBusId, address)
+        ask, handle = self._asking(tree, address)
         if handle is None:
             return None
         memory = ask("memory", nvml.nvmlDeviceGetMemoryInfo, handle)
         load = ask("utilisation", nvml.nvmlDeviceGetUtilizationRates, handle)
         heat = ask("temperature", nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU)
         power_mw = ask("power", nvml.nvmlDeviceGetPowerUsage, handle)
+        reasons = ask("clocks", nvml.nvmlDeviceGetCurrentClocksEventReasons, handle)
         owns_memory = memory is not None and memory.total > 0
         return Gpu(
             index=0,
             name=ask("name", nvml.nvmlDeviceGetName, handle) or "",
             total=Bytes(memory.total) if owns_memory else None,
             free=Bytes(memory.free) if owns_memory else None,
-            unified=not owns_memory and not tree.failed(f"{who} memory"),
+            unified=not owns_memory and not tree.failed(f"{_called(address)} memory"),
             utilisation_pct=None if load is None else float(load.gpu),
             temperature_c=None if heat is None else float(heat),
             power_w=None if power_mw is None else power_mw / 1000,
             driver=ask("driver", nvml.nvmlSystemGetDriverVersion),
+            slowed=None if reasons is None else bool(reasons & _slowed_by(nvml)),
         )
+
+    def energy(self, tree: Tree, address: str) -> tuple[int | None, float | None]:
+        """Millijoules since the driver was loaded, or watts where it does not count.
+
+        GPUs before Volta do not. Counters are updated about every 100 ms. Takes what `gpu` takes,
+        within a session.
+        """
+        nvml = self._library
+        ask, handle = self._asking(tree, address)
+        if handle is None:
+            return None, None
+        counted = ask("energy", nvml.nvmlDeviceGetTotalEnergyConsumption, handle)
+        if counted is not None:
+            return int(counted), None
+        power_mw = ask("power", nvml.nvmlDeviceGetPowerUsage, handle)
+        return None, None if power_mw is None else power_mw / 1000
+
+    def _asking(self, tree: Tree, address: str | None) -> tuple[Callable[..., Any], Any]:
+        """How to ask a GPU for a field, and its handle; `None` where NVML does not know it."""
+        nvml = self._library
+
+        def ask(field: str, question: Callable[..., Any], *arguments: Any) -> Any:
+            try:
+                return question(*arguments)
+            except (nvml.NVMLError_NotSupported, nvml.NVMLError_FunctionNotFound):
+                return None  # the GPU, or an older driver, does not tell
+            except (nvml.NVMLError, UnicodeDecodeError) as error:
+                tree.gap(f"{_called(address)} {field}", f"NVML: {error}")
+                return None
+
+        if address is None:
+            return ask, ask("handle", nvml.nvmlDeviceGetHandleByIndex, 0)
+        return ask, ask("handle", nvml.nvmlDeviceGetHandleByPciBusId, address)
+
+
+def _called(address: str | None) -> str:
+    return f"GPU {address or 'of the Tegra'}"
+
+
+def _slowed_by(nvml: Any) -> int:
+    """Bits of the reasons for lower clocks that mean heat; power caps and idleness are others."""
+    return int(
+        nvml.nvmlClocksEventReasonSwThermalSlowdown | nvml.nvmlClocksEventReasonHwThermalSlowdown
+    )

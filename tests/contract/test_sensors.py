@@ -15,14 +15,27 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgeroute.domain.hardware import Cpu, Gap, Gpu, Hardware, Memory, Power, Telemetry, ThermalZone
+from edgeroute.domain.energy import Metered
+from edgeroute.domain.hardware import (
+    Clocks,
+    Cpu,
+    Gap,
+    Gpu,
+    Hardware,
+    Memory,
+    Power,
+    Telemetry,
+    ThermalZone,
+)
 from edgeroute.domain.load import Footprint
 from edgeroute.ports import Sensors
 from edgeroute.sensors import jetson
+from edgeroute.sensors.clocks import read_clocks
 from edgeroute.sensors.cpu import read_cpu
 from edgeroute.sensors.gpu import Gpus
 from edgeroute.sensors.machine import Machine
 from edgeroute.sensors.memory import process_footprint, read_memory
+from edgeroute.sensors.meters import find_meters
 from edgeroute.sensors.power import read_power
 from edgeroute.sensors.sysfs import Tree
 from edgeroute.sensors.thermal import Thermal
@@ -88,11 +101,35 @@ def sane_name(name: str | None) -> None:
     assert name is None or name
 
 
+def sane_metered(metered: Metered) -> None:
+    assert metered.source
+    assert metered.joules is None or 0 <= metered.joules < math.inf
+    assert metered.own == (metered.quality == "model")
+
+
+def metered_twice(tree: Tree) -> None:
+    """Half a minute apart, the same files; no meter falls."""
+    meters = find_meters(tree, lambda _tree: {}, lambda: {7: 1.0}, 5.0)
+    for meter in meters:
+        before, after = meter.read(tree, 0.0), meter.read(tree, 1.0)
+        sane_metered(before)
+        sane_metered(after)
+        assert (after.joules or 0.0) >= (before.joules or 0.0)
+
+
+def sane_clocks(clocks: Clocks) -> None:
+    assert clocks.power_mode is None or clocks.power_mode
+    assert clocks.governor is None or clocks.governor
+    assert clocks.throttle_events is None or clocks.throttle_events >= 0
+
+
 def sane_telemetry(telemetry: Telemetry) -> None:
     sane_memory(telemetry.memory)
     sane_power(telemetry.power)
     sane_gpus(telemetry.gpus)
     sane_thermal(telemetry.thermal)
+    sane_clocks(telemetry.clocks)
+    assert telemetry.suspended_s >= 0
     sane_gaps(telemetry.gaps)
 
 
@@ -110,6 +147,8 @@ SENSORS: dict[str, Callable[[Tree], None]] = {
     "power": lambda tree: sane_power(read_power(tree)),
     "thermal": lambda tree: sane_thermal(Thermal().read(tree)),
     "gpu": lambda tree: sane_gpus(Gpus(None, lambda: 0.0).read(tree)),
+    "clocks": lambda tree: sane_clocks(read_clocks(tree)),
+    "meters": metered_twice,
     "board": lambda tree: sane_name(jetson.read_board(tree)),
     "release": lambda tree: sane_name(jetson.read_release(tree)),
 }
@@ -168,6 +207,15 @@ def test_a_sensor_holds_where_every_file_fails(sensor: str, code: int) -> None:
 # ---- the port ----------------------------------------------------------------------------------
 
 
+def meters_hold(machine: Machine) -> None:
+    meters = machine.meters(lambda: [os.getpid()], 5.0, lambda: False)
+    for _ in range(2):
+        for metered in (*meters.read(), meters.battery()):
+            sane_metered(metered)
+        meters.edge()
+    sane_gaps(meters.gaps)
+
+
 def holds(sensors: Sensors, pid: int) -> None:
     """Everything that the port promises, twice: some sensors remember."""
     for _ in range(2):
@@ -187,6 +235,7 @@ def sensors(request: pytest.FixtureRequest, tmp_path: Path) -> Machine:
 
 def test_a_machine_holds(sensors: Machine) -> None:
     holds(sensors, os.getpid())
+    meters_hold(sensors)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])

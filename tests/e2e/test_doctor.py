@@ -28,9 +28,14 @@ def test_a_laptop_on_battery(tmp_path: Path) -> None:
     facts = told(draw(tmp_path, LAPTOP))
     assert len(facts["hardware"]["cpu"]["performance"]) < len(facts["hardware"]["cpu"]["allowed"])
     assert facts["telemetry"]["power"]["state"] == "discharging"
+    assert facts["telemetry"]["clocks"]["power_mode"] == "low-power"
+    meters = {meter["scope"]: meter for meter in facts["energy"]["meters"]}
+    assert meters["package"]["quality"] == "counter"
+    assert meters["battery"]["quality"] == "integrated"
     words = doctor("--root", str(tmp_path)).stdout
     assert "performance of" in words
     assert "discharging" in words
+    assert "the processor, counted: intel-rapl:0" in words
 
 
 def test_a_jetson_shares_its_memory_and_says_what_it_does_not_tell(tmp_path: Path) -> None:
@@ -39,6 +44,8 @@ def test_a_jetson_shares_its_memory_and_says_what_it_does_not_tell(tmp_path: Pat
     assert facts["hardware"]["jetson"]
     (gpu,) = facts["telemetry"]["gpus"]
     assert (gpu["unified"], gpu["total"]) == (True, None)
+    rails = facts["energy"]["meters"][0]
+    assert (rails["source"], rails["scope"]) == ("VDD_IN", "board")
 
 
 def test_an_empty_folder_is_all_gaps_and_no_crash(tmp_path: Path) -> None:

@@ -161,6 +161,45 @@ def nvidia(address: str, status: str, control: str = "auto", model: str = "") ->
     return files
 
 
+def ina3221(device: str, number: int, *rails: tuple[str, int, int]) -> Files:
+    """A monitor as JetPack 5 and later show it: label, millivolts and milliamperes per channel."""
+    folder = f"/sys/bus/i2c/drivers/ina3221/{device}/hwmon/hwmon{number}"
+    files = {f"{folder}/name": "ina3221\n", f"{folder}/in7_label": "sum of shunt voltages\n"}
+    for channel, (label, millivolts, milliamperes) in enumerate(rails, 1):
+        files[f"{folder}/in{channel}_label"] = f"{label}\n"
+        files[f"{folder}/in{channel}_input"] = f"{millivolts}\n"
+        files[f"{folder}/curr{channel}_input"] = f"{milliamperes}\n"
+    return {**files, f"{folder}/in7_input": "7\n", "/sys/bus/i2c/drivers/ina3221/bind": ""}
+
+
+def ina3221x(device: str, *rails: tuple[str, int]) -> Files:
+    """A monitor as JetPack 4 shows it: label and milliwatts per channel."""
+    folder = f"/sys/bus/i2c/drivers/ina3221x/{device}/iio:device0"
+    files: dict[str, str] = {}
+    for channel, (label, milliwatts) in enumerate(rails):
+        files[f"{folder}/rail_name_{channel}"] = f"{label}\n"
+        files[f"{folder}/in_power{channel}_input"] = f"{milliwatts}\n"
+    return files
+
+
+def powercap(number: str, name: str, energy: int | None = 0, limit: int = 1 << 32) -> Files:
+    """A zone of the processor's energy counters."""
+    folder = f"/sys/class/powercap/intel-rapl:{number}"
+    files = {f"{folder}/name": f"{name}\n", f"{folder}/max_energy_range_uj": f"{limit}\n"}
+    return files if energy is None else {**files, f"{folder}/energy_uj": f"{energy}\n"}
+
+
+def nvpmodel(mode: int) -> Files:
+    """The power mode of a Jetson."""
+    return {
+        "/var/lib/nvpmodel/status": f"pmode:{mode:04}\nfmode:fanNull\n",
+        "/etc/nvpmodel.conf": (
+            "< POWER_MODEL ID=0 NAME=15W >\nCPU_ONLINE CORE_0 1\n"
+            "< POWER_MODEL ID=1 NAME=25W >\n< POWER_MODEL ID=2 NAME=MAXN_SUPER >\n"
+        ),
+    }
+
+
 def cgroup_v2(path: str, limits: Mapping[str, Mapping[str, str | int]]) -> Files:
     """Version 2, mounted whole: files of each group by the group's path."""
     mount = "/sys/fs/cgroup"
@@ -232,6 +271,14 @@ LAPTOP = merged(
     zone(0, "acpitz", "45000", critical=110),
     zone(1, "x86_pkg_temp", "51000", passive=0, critical=100),
     cgroup_v2("/user.slice", {"/user.slice": {"memory.max": "max", "memory.current": 1}}),
+    powercap("0", "package-0", 5_000_000, 262_143_328_850),
+    powercap("0:0", "core", 3_000_000, 262_143_328_850),
+    powercap("1", "psys", 9_000_000, 262_143_328_850),
+    {
+        "/sys/firmware/acpi/platform_profile": "low-power\n",
+        "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "powersave\n",
+        "/sys/devices/system/cpu/cpu0/thermal_throttle/package_throttle_count": "3\n",
+    },
 )
 """Hybrid Intel, NVIDIA GPU asleep, on battery."""
 
@@ -262,8 +309,49 @@ ORIN_NANO = merged(
     zone(0, "cpu-thermal", "48500", critical=104),
     zone(2, "cv0-thermal", "-256000", critical=104),
     cgroup_v2("/", {}),
+    ina3221(
+        "1-0040", 1, ("VDD_IN", 5000, 1200), ("VDD_CPU_GPU_CV", 5000, 500), ("VDD_SOC", 5000, 300)
+    ),
+    nvpmodel(1),
 )
-"""Unified memory, JetPack 6."""
+"""Unified memory, JetPack 6, at 6 W."""
+
+AGX_ORIN = merged(
+    ORIN_NANO,
+    {"/proc/device-tree/model": "NVIDIA Jetson AGX Orin Developer Kit\0"},
+    ina3221(
+        "1-0040",
+        1,
+        ("VDD_GPU_SOC", 19_000, 400),
+        ("VDD_CPU_CV", 19_000, 200),
+        ("VIN_SYS_5V0", 5000, 900),
+    ),
+    ina3221("1-0041", 2, ("NC", 0, 0), ("VDDQ_VDD2_1V8AO", 5000, 100), ("NC", 0, 0)),
+)
+"""Two monitors and no total: 7.6 + 3.8 + 4.5 + 0.5 W."""
+
+XAVIER_NX = merged(
+    meminfo(7_770, 6_000),
+    arm(["0x004"] * 6),
+    {
+        "/proc/device-tree/model": "NVIDIA Jetson Xavier NX Developer Kit\0",
+        "/proc/device-tree/compatible": "nvidia,p3509-0000+p3668-0000\0nvidia,tegra194\0",
+    },
+    ina3221x("7-0040", ("VDD_IN", 4200), ("VDD_CPU_GPU_CV", 1100), ("VDD_SOC", 900)),
+)
+"""JetPack 4, whose monitors are told by another driver, at 4.2 W."""
+
+RASPBERRY_PI_5 = merged(
+    meminfo(8_063, 6_900),
+    arm(["0xd0b"] * 4),
+    {
+        "/proc/device-tree/model": "Raspberry Pi 5 Model B Rev 1.0\0",
+        "/sys/devices/platform/soc/soc:firmware/get_throttled": "50005\n",
+        "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "ondemand\n",
+    },
+    zone(0, "cpu-thermal", "82300", critical=110),
+)
+"""No meter at all, and slowed down for too little voltage."""
 
 CONTAINER = merged(
     meminfo(64_000, 50_000),
@@ -285,6 +373,6 @@ CONTAINER = merged(
 """Docker on control groups version 1: the mount shows the container's own group as its root."""
 
 MACHINES = {
-    "laptop": LAPTOP, "rock-5b": ROCK_5B, "orin-nano": ORIN_NANO, "container": CONTAINER,
-    "nothing": {},
+    "laptop": LAPTOP, "rock-5b": ROCK_5B, "orin-nano": ORIN_NANO, "agx-orin": AGX_ORIN,
+    "xavier-nx": XAVIER_NX, "pi-5": RASPBERRY_PI_5, "container": CONTAINER, "nothing": {},
 }  # fmt: skip

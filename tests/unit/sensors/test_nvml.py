@@ -20,7 +20,12 @@ from edgeroute.sensors.machine import Machine
 from edgeroute.sensors.nvml import Nvml
 machine = Machine(Path(sys.argv[1]), nvml=Nvml())
 readings = [machine.telemetry() for _ in range(2)]
-print(json.dumps(dataclasses.asdict(readings[-1])))
+in_use = len(sys.argv) > 2
+meters = machine.meters(lambda: (), 5.0, lambda: in_use)
+gpu = [[meter for meter in meters.read() if meter.scope == "gpu"] for _ in range(2)]
+told = dataclasses.asdict(readings[-1])
+told["metered"] = [[dataclasses.asdict(meter) for meter in reading] for reading in gpu]
+print(json.dumps(told))
 """
 CARD = nvidia("0000:01:00", "active")
 KEPT_ON = nvidia("0000:01:00", "active", control="on")
@@ -30,6 +35,8 @@ class Reading(NamedTuple):
     gpus: list[dict[str, Any]]
     gaps: dict[str, str]
     calls: list[str]
+    joules: list[float | None]
+    quality: str
 
 
 @pytest.fixture(scope="session")
@@ -45,8 +52,13 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def read(root: Path, files: Files, *, case: str, library: Path | None) -> Reading:
-    """Telemetry of a drawn machine, read twice in another process; the second reading."""
+def read(
+    root: Path, files: Files, *, case: str, library: Path | None, in_use: bool = False
+) -> Reading:
+    """Telemetry of a drawn machine, read twice in another process; the second reading.
+
+    Then its GPUs are metered twice, while a model of ours computes on them or not.
+    """
     root.mkdir(exist_ok=True)
     log = root / "calls"
     log.touch()
@@ -54,12 +66,22 @@ def read(root: Path, files: Files, *, case: str, library: Path | None) -> Readin
     if library is not None:
         environment["LD_LIBRARY_PATH"] = str(library)
     answer = subprocess.run(
-        [sys.executable, "-c", SCRIPT, draw(root / "machine", meminfo(8000, 4000), files)],
+        [
+            sys.executable, "-c", SCRIPT, draw(root / "machine", meminfo(8000, 4000), files),
+            *["in use"] * in_use,
+        ],
         env=environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
     telemetry = json.loads(answer.stdout)
     gaps = {gap["what"]: gap["why"] for gap in telemetry["gaps"]}
-    return Reading(telemetry["gpus"], gaps, log.read_text().splitlines())
+    gpu = [meter for reading in telemetry["metered"] for meter in reading]
+    return Reading(
+        telemetry["gpus"],
+        gaps,
+        log.read_text().splitlines(),
+        [meter["joules"] for meter in gpu],
+        gpu[-1]["quality"] if gpu else "",
+    )
 
 
 def test_a_healthy_gpu(tmp_path: Path, library: Path) -> None:
@@ -68,7 +90,7 @@ def test_a_healthy_gpu(tmp_path: Path, library: Path) -> None:
         {
             "index": 0, "name": "NVIDIA Stub", "total": 8 * GIB, "free": 7 * GIB,
             "unified": False, "awake": True, "utilisation_pct": 37.0, "temperature_c": 54.0,
-            "power_w": 12.5, "driver": "580.95.05",
+            "power_w": 12.5, "driver": "580.95.05", "slowed": False,
         }
     ]  # fmt: skip
     assert reading.gaps == {}
@@ -76,7 +98,8 @@ def test_a_healthy_gpu(tmp_path: Path, library: Path) -> None:
 
 def test_a_gpu_that_cannot_sleep_keeps_its_session(tmp_path: Path, library: Path) -> None:
     reading = read(tmp_path, KEPT_ON, case="healthy", library=library)
-    assert reading.calls == ["init", "0000:01:00.0", "0000:01:00.0"]
+    assert reading.calls == ["init", *["0000:01:00.0"] * 4]
+    assert reading.joules == [0.0, 2.0]
 
 
 def test_a_gpu_that_could_sleep_is_let_go_and_then_left_alone(
@@ -85,12 +108,35 @@ def test_a_gpu_that_could_sleep_is_let_go_and_then_left_alone(
     reading = read(tmp_path, CARD, case="healthy", library=library)
     assert reading.calls == ["init", "0000:01:00.0", "shutdown"]
     assert reading.gpus[0]["free"] == 7 * GIB
+    assert reading.joules == [None, None]
+
+
+def test_a_gpu_that_could_sleep_is_metered_while_a_model_computes_on_it(
+    tmp_path: Path, library: Path
+) -> None:
+    reading = read(tmp_path, CARD, case="healthy", library=library, in_use=True)
+    assert reading.joules == [0.0, 2.0]
+    assert reading.quality == "counter"
+    assert reading.calls[3:] == ["init", "0000:01:00.0", "0000:01:00.0"]  # one session for both
+
+
+def test_a_gpu_that_does_not_count_is_integrated(tmp_path: Path, library: Path) -> None:
+    reading = read(tmp_path, KEPT_ON, case="old", library=library)
+    assert reading.quality == "integrated"
+    assert reading.joules[0] == 0.0
+    assert reading.joules[1] is not None
+    assert 0 < reading.joules[1] < 12.5
+
+
+def test_heat_is_told_apart_from_a_power_cap(tmp_path: Path, library: Path) -> None:
+    assert read(tmp_path, KEPT_ON, case="hot", library=library).gpus[0]["slowed"] is True
 
 
 def test_a_sleeping_gpu_is_not_touched(tmp_path: Path, library: Path) -> None:
     asleep = nvidia("0000:01:00", "suspended", model="NVIDIA RTX")
     reading = read(tmp_path, asleep, case="healthy", library=library)
     assert reading.calls == []
+    assert reading.joules == [None, None]
     assert (reading.gpus[0]["name"], reading.gpus[0]["awake"]) == ("NVIDIA RTX", False)
     assert reading.gpus[0]["total"] is None
 

@@ -7,32 +7,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeroute.sensors.rapl import Counter, joules_between, read_energy
-from tests.unit.sensors.drawn import Files, Written
+from tests.unit.sensors.drawn import Files, Written, powercap
 
 ZONES = "/sys/class/powercap"
 
 
-def zone(number: str, name: str, energy: int | None = 0, limit: int = 1 << 32) -> Files:
-    folder = f"{ZONES}/intel-rapl:{number}"
-    files = {f"{folder}/name": f"{name}\n", f"{folder}/max_energy_range_uj": f"{limit}\n"}
-    return files if energy is None else {**files, f"{folder}/energy_uj": f"{energy}\n"}
-
-
 def test_packages_count_and_their_parts_do_not() -> None:
-    tree = Written(zone("0", "package-0", 7), zone("0:0", "core", 5), zone("1", "package-1", 3))
+    tree = Written(
+        powercap("0", "package-0", 7), powercap("0:0", "core", 5), powercap("1", "package-1", 3)
+    )
     counters = read_energy(tree)
     assert counters is not None
     assert [counter.value for counter in counters.values()] == [7, 3]
 
 
-@pytest.mark.parametrize("files", [{}, zone("0", "psys", 7), zone("0", "package-0", None)])
+@pytest.mark.parametrize("files", [{}, powercap("0", "psys", 7), powercap("0", "package-0", None)])
 def test_nothing_to_read_is_not_zero(files: Files) -> None:
     assert read_energy(Written(files)) is None
 
 
 def test_a_counter_for_root_alone_is_a_gap() -> None:
     path = f"{ZONES}/intel-rapl:0/energy_uj"
-    tree = Written(zone("0", "package-0", 7), faults={path: errno.EACCES})
+    tree = Written(powercap("0", "package-0", 7), faults={path: errno.EACCES})
     assert read_energy(tree) is None
     assert [gap.what for gap in tree.gaps] == [path]
 
