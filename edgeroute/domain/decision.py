@@ -13,6 +13,7 @@ class RejectionCode(StrEnum):
 
     NOT_NAMED = "not_named"
     CAPABILITY = "capability"
+    TASK = "task"
     ZONE = "zone"
     LABEL = "label"
     CONTEXT = "context"

@@ -11,6 +11,11 @@ EdgeRouteError            code, HTTP status, whether a retry can help, and what 
 ├── Overloaded            429  a bounded queue is full
 ├── LoadFailed            503  the model could not be brought into memory
 ├── WorkerDied            502  the worker ended before the answer did
+├── ToolFailed            502  a program or URL gave no usable answer
+├── DestinationFailed     502  a server elsewhere answered with an error, or with nonsense
+│   ├── DestinationRefused     502  it does not take the key, or the account
+│   └── DestinationUnreachable 503  it cannot be reached
+├── LabelExceeded         403  what would be sent is more private than its target may see
 ├── DeadlineExceeded      504
 ├── ShuttingDown          503
 ├── InvalidModelFile      422  a GGUF that must not be handed to llama.cpp
@@ -117,6 +122,40 @@ class WorkerDied(EdgeRouteError):
 
     code = "worker_died"
     http_status = 502
+
+
+class ToolFailed(EdgeRouteError):
+    """A program or URL that answers questions gave no usable answer."""
+
+    code = "tool_failed"
+    http_status = 502
+
+
+class DestinationFailed(EdgeRouteError):
+    """A server elsewhere answered with an error, or with what is no answer."""
+
+    code = "destination_failed"
+    http_status = 502
+
+
+class DestinationRefused(DestinationFailed):
+    """It does not take the key, or the account behind it; its owner must change something."""
+
+    code = "destination_refused"
+
+
+class DestinationUnreachable(DestinationFailed):
+    """It cannot be reached, or is silent."""
+
+    code = "destination_unreachable"
+    http_status = 503
+
+
+class LabelExceeded(EdgeRouteError):
+    """The final payload is more private than its target may see; nothing was sent."""
+
+    code = "label_exceeded"
+    http_status = 403
 
 
 class DeadlineExceeded(EdgeRouteError):

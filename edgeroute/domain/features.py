@@ -28,6 +28,11 @@ class Task(StrEnum):
     TRANSLATE = "translate"
     UNKNOWN = "unknown"
 
+    @property
+    def words(self) -> str:
+        """The task as a sentence says it."""
+        return self.value.replace("_", " ")
+
 
 class Subject(StrEnum):
     """What a question of knowledge or reasoning is about."""
@@ -80,6 +85,7 @@ class Features:
         label: The least label that what was found demands.
         needs: What a target must be able to do.
         longest_tokens: Upper estimate of what must fit a context at once; `None` is the prompt.
+        arithmetic: All that is asked is pure arithmetic (see `domain/arithmetic`).
     """
 
     task: Task
@@ -98,3 +104,4 @@ class Features:
     label: Label = Label.PUBLIC
     needs: frozenset[Capability] = frozenset()
     longest_tokens: int | None = None
+    arithmetic: bool = False

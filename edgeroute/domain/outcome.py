@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from edgeroute.domain.units import ModelId
+from edgeroute.domain.units import ModelId, Usd
 
 Ending = Literal["stop", "length", "tool_calls", "cancelled", "error"]
 
@@ -31,6 +31,9 @@ class Outcome:
         ttft_s: From acceptance to the first token; `None` without one.
         prefill_tok_s: Prompt tokens per second as the worker measured; `None` where it did not.
         decode_tok_s: Generated tokens per second after the first; `None` under two tokens.
+        usd: What it cost, by the target's prices and the tokens counted; `None` where nobody
+            answered.
+        estimated: The tokens, and so the dollars, are an upper estimate: nobody counted.
     """
 
     ending: Ending
@@ -43,3 +46,5 @@ class Outcome:
     prefill_tok_s: float | None = None
     decode_tok_s: float | None = None
     error: str | None = None
+    usd: Usd | None = None
+    estimated: bool = False

@@ -120,6 +120,8 @@ class Sampling:
         temperature: 0 is greedy.
         max_tokens: Upper bound on generated tokens; `None` is bounded by the context alone.
         stop: Strings that end the answer and are not part of it.
+        given: Names of the values above that the caller chose; the others are EdgeRoute's own
+            defaults, and a server elsewhere keeps its own instead.
     """
 
     temperature: float = 0.7
@@ -132,6 +134,7 @@ class Sampling:
     seed: int | None = None
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
+    given: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,12 +259,13 @@ AnyRequest = Request | EmbeddingRequest
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens and seconds counted by the worker, whose count decides.
+    """Tokens and seconds as counted by who answers, whose count decides.
 
     Attributes:
         cached_tokens: How many of the prompt's tokens were in memory already.
         prefill_s: From the first prompt token decoded to the first token drawn.
         decode_s: From the first token drawn to the last.
+        estimated: Nobody counted; the tokens are an upper estimate.
     """
 
     prompt_tokens: int
@@ -269,6 +273,7 @@ class Usage:
     prefill_s: float = 0.0
     decode_s: float = 0.0
     cached_tokens: int = 0
+    estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

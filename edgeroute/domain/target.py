@@ -30,6 +30,8 @@ class Rates:
         prefill_tok_s: Prompt tokens per second.
         decode_tok_s: Generated tokens per second of one stream.
         watts: Device watts while it computes.
+        latency_s: Seconds before the first token that no prompt's length explains: the network,
+            and whoever else is served there.
     """
 
     load_s: float
@@ -37,6 +39,7 @@ class Rates:
     decode_tok_s: float
     watts: float
     measured: bool = False
+    latency_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,8 @@ class Target:
         max_label: The most private label this target may see.
         queued_tokens: Tokens waiting before a new request would start.
         retry_in_s: Seconds until a failed target may be tried again.
+        tasks: What it may be used for; empty is anything.
+        arithmetic_only: It answers pure arithmetic and nothing else.
         capabilities: What it can be asked for.
     """
 
@@ -68,3 +73,5 @@ class Target:
     retry_in_s: float = 0.0
     scores: Mapping[Task, float] = field(default_factory=dict)
     capabilities: frozenset[Capability] = frozenset({Capability.CHAT})
+    tasks: frozenset[Task] = frozenset()
+    arithmetic_only: bool = False

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeroute.domain.capability import Capability
+from edgeroute.domain.features import Task
 from edgeroute.domain.privacy import Zone
 from edgeroute.domain.target import Target, Warmth
 from edgeroute.domain.units import ModelId
@@ -31,11 +32,14 @@ class Roster:
         context: Tokens.
         lacks: Whether each cannot do what, shape (targets, capabilities) in the order of
             `Capability`.
+        unsuited: Whether each is not for what, shape (targets, tasks) in the order of
+            `prior.COLUMN`.
+        arithmetic_only: Whether each answers pure arithmetic and nothing else.
         bytes_needed: Bytes.
         retry_in_s: Seconds until a failed target may be tried again.
         quality: P(acceptable), shape (targets, tasks) in the order of `prior.COLUMN`.
         load_s: Seconds until it is warm; 0 where it is.
-        queue_s: Seconds that the tokens queued before a new request take.
+        queue_s: Seconds before a new request is begun with: tokens queued, and the network.
         prefill_s: Seconds per prompt token.
         decode_s: Seconds per generated token.
         device_watts: Watts of this device while it computes; 0 for what computes elsewhere.
@@ -49,6 +53,8 @@ class Roster:
     ceiling: Floats
     context: Floats
     lacks: NDArray[np.bool_]
+    unsuited: NDArray[np.bool_]
+    arithmetic_only: NDArray[np.bool_]
     bytes_needed: Floats
     retry_in_s: Floats
     quality: Floats
@@ -81,11 +87,14 @@ class Roster:
             ceiling=column(lambda t: policy.ceiling(t.zone, t.max_label)),
             context=column(lambda t: t.context),
             lacks=_lacks(rows),
+            unsuited=_unsuited(rows),
+            arithmetic_only=np.array([row.arithmetic_only for row in rows], dtype=np.bool_),
             bytes_needed=column(lambda t: t.bytes_needed),
             retry_in_s=column(lambda t: t.retry_in_s),
             quality=_quality(rows),
             load_s=column(lambda t: 0.0 if t.warmth is Warmth.WARM else t.rates.load_s),
-            queue_s=column(lambda t: t.queued_tokens) * decode_s,
+            queue_s=column(lambda t: t.queued_tokens) * decode_s
+            + column(lambda t: t.rates.latency_s),
             prefill_s=1.0 / column(lambda t: t.rates.prefill_tok_s),
             decode_s=decode_s,
             device_watts=column(lambda t: t.rates.watts if t.zone is Zone.DEVICE else 0.0),
@@ -100,6 +109,11 @@ class Roster:
 def _lacks(rows: Sequence[Target]) -> NDArray[np.bool_]:
     lacks = [[can not in row.capabilities for can in Capability] for row in rows]
     return np.array(lacks, dtype=np.bool_).reshape(len(rows), len(Capability))
+
+
+def _unsuited(rows: Sequence[Target]) -> NDArray[np.bool_]:
+    unsuited = [[bool(row.tasks) and task not in row.tasks for task in Task] for row in rows]
+    return np.asfortranarray(np.array(unsuited, np.bool_).reshape(len(rows), len(Task)))
 
 
 def _quality(rows: Sequence[Target]) -> Floats:

@@ -16,7 +16,7 @@ from edgeroute.domain.capability import Capability
 from edgeroute.domain.decision import Rejection, RejectionCode
 from edgeroute.domain.privacy import Label, Zone
 from edgeroute.domain.units import MIB, format_bytes, format_seconds
-from edgeroute.routing import policy
+from edgeroute.routing import policy, prior
 from edgeroute.routing.estimate import Estimates
 from edgeroute.routing.view import View
 
@@ -66,6 +66,24 @@ def _capability_sentence(view: View, _estimates: Estimates, at: int) -> tuple[st
     able = [t.id for t in view.roster.targets if needs <= t.capabilities]
     change = f"ask for {' or '.join(able)}" if able else f"add a model that can {words}"
     return f"{target.id} cannot {words}", change
+
+
+def _task(view: View, _estimates: Estimates) -> Excess:
+    """What the owner keeps for some tasks; a target that the caller named may be asked anything."""
+    roster, features = view.roster, view.features
+    unsuited: Excess = np.zeros(len(roster), np.bool_)
+    if view.pinned_model is None:
+        unsuited = roster.unsuited[:, prior.COLUMN[features.task]]
+    return unsuited if features.arithmetic else unsuited | roster.arithmetic_only
+
+
+def _task_sentence(view: View, _estimates: Estimates, at: int) -> tuple[str, str]:
+    target = view.roster.targets[at]
+    if target.arithmetic_only:
+        return f"{target.id} answers pure arithmetic alone", "ask for a number, as in '17 * 23'"
+    tasks = " and ".join(sorted(task.words for task in target.tasks))
+    reason = f"{target.id} is for {tasks} and this is {view.features.task.words}"
+    return reason, f"ask for {target.id} by name"
 
 
 def _zone(view: View, _estimates: Estimates) -> Excess:
@@ -228,6 +246,7 @@ def _enough(amount: float) -> str:
 CONSTRAINTS = (
     Constraint(RejectionCode.NOT_NAMED, _named, _named_sentence),
     Constraint(RejectionCode.CAPABILITY, _capability, _capability_sentence),
+    Constraint(RejectionCode.TASK, _task, _task_sentence),
     Constraint(RejectionCode.ZONE, _zone, _zone_sentence),
     Constraint(RejectionCode.LABEL, _label, _label_sentence),
     Constraint(RejectionCode.CONTEXT, _context, _context_sentence),

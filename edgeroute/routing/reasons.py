@@ -79,7 +79,7 @@ def _why(view: View, plan: Sequence[Ranked]) -> str:
     if len(plan) == 1:
         return "the only eligible target"
     task = view.features.task
-    return "best overall" if task is Task.UNKNOWN else f"best for {task.value.replace('_', ' ')}"
+    return "best overall" if task is Task.UNKNOWN else f"best for {task.words}"
 
 
 def _contrast(winner: Ranked, runner_up: Ranked) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edgeroute.domain.features import Features, Subject, Task
 from edgeroute.domain.request import AnyRequest, EmbeddingRequest, Request
+from edgeroute.understanding.calculation import is_arithmetic
 from edgeroute.understanding.encoder import Encoder, Reading
 from edgeroute.understanding.lengths import Length, answer_length, count_tokens, prompt_tokens
 from edgeroute.understanding.sensitivity import Sensitivity, scan, scan_request
@@ -71,6 +72,7 @@ class Reader:
             findings=found.types,
             label=found.label,
             needs=request.needs,
+            arithmetic=is_arithmetic(request),
         )
 
     def _of_texts(self, request: EmbeddingRequest) -> Features:

@@ -134,7 +134,7 @@ def sampling_of(body: GeneratingBody, max_tokens: int | None) -> Sampling:
         if (value := getattr(body, name)) is not None
     }  # fmt: skip
     stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
-    return Sampling(**given, max_tokens=max_tokens, stop=stop)
+    return Sampling(**given, max_tokens=max_tokens, stop=stop, given=frozenset(given))
 
 
 def _limits(options: EdgeRouteOptions) -> Limits:

@@ -33,6 +33,7 @@ rates = st.builds(
     prefill_tok_s=amounts(1, 5000),
     decode_tok_s=amounts(0.5, 500),
     watts=amounts(0, 300),
+    latency_s=st.just(0.0) | amounts(0, 5),
 )
 
 
@@ -54,6 +55,8 @@ def target_lists(draw: st.DrawFn, least: int = 0) -> tuple[Target, ...]:
         queued_tokens=st.integers(0, 4000),
         retry_in_s=st.sampled_from([0.0, 0.0, 0.0, 12.5]),
         capabilities=st.frozensets(st.sampled_from(Capability)),
+        tasks=st.sampled_from([frozenset(), frozenset(), frozenset(Task) - {Task.MATH}]),
+        arithmetic_only=st.sampled_from([False, False, False, True]),
         scores=st.dictionaries(st.sampled_from(Task), shares(), max_size=4),
     )
     return tuple(replace(draw(target), id=ModelId(name)) for name in names)
@@ -67,6 +70,7 @@ features = st.builds(
     output_tokens=st.integers(1, 2000),
     max_tokens=st.sampled_from([None, None, 1, 96, 3000]),
     needs=st.frozensets(st.sampled_from(Capability), max_size=2),
+    arithmetic=st.booleans(),
 )
 limits = st.builds(
     Limits,
@@ -119,6 +123,8 @@ def choices(draw: st.DrawFn) -> View:
             bytes_needed=Bytes(0),
             context=32768,
             capabilities=frozenset(Capability),
+            tasks=frozenset(),
+            arithmetic_only=False,
         )
         for target in view.roster.targets
     )
@@ -141,6 +147,7 @@ def total_s(view: View, target: Target) -> float:
     load_s = 0.0 if target.warmth is Warmth.WARM else target.rates.load_s
     return (
         load_s
+        + target.rates.latency_s
         + target.queued_tokens / target.rates.decode_tok_s
         + view.features.prompt_tokens / target.rates.prefill_tok_s
         + output(view) / target.rates.decode_tok_s
@@ -151,7 +158,8 @@ def joules(view: View, target: Target) -> float:
     if target.zone is not Zone.DEVICE:
         return 0.0
     queue_s = target.queued_tokens / target.rates.decode_tok_s
-    return target.rates.watts * (total_s(view, target) - queue_s)
+    computes_s = total_s(view, target) - queue_s - target.rates.latency_s
+    return target.rates.watts * computes_s
 
 
 def usd(view: View, target: Target) -> float:
@@ -180,6 +188,8 @@ def eligible(view: View, target: Target) -> bool:
     rules = (
         view.pinned_model in (None, target.id),
         asked.needs <= target.capabilities,
+        view.pinned_model or not target.tasks or asked.task in target.tasks,
+        asked.arithmetic or not target.arithmetic_only,
         may_see(view, target),
         room >= (asked.max_tokens or 1),
         target.bytes_needed <= view.budget_bytes,

@@ -51,6 +51,20 @@ CASES = (
         {"features": replace(SHORT, needs=frozenset({Capability.CHAT}))},
     ),
     Case(
+        RejectionCode.TASK,
+        replace(SMOLLM2, tasks=frozenset({Task.TOOL_USE, Task.MATH})),
+        {"features": SHORT},
+        ("smollm2-135m is for math and tool use and this is coding", "by name"),
+        {"pinned_model": SMOLLM2.id},
+    ),
+    Case(
+        RejectionCode.TASK,
+        replace(SMOLLM2, arithmetic_only=True),
+        {"pinned_model": SMOLLM2.id},
+        ("smollm2-135m answers pure arithmetic alone", "17 * 23"),
+        {"features": replace(SHORT, arithmetic=True)},
+    ),
+    Case(
         RejectionCode.ZONE,
         CLOUD,
         {"label": PUBLIC, "limits": Limits(on_device=True)},

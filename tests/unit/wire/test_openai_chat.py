@@ -54,6 +54,14 @@ def test_the_least_body_is_a_private_auto_request() -> None:
     assert decode().request == Request(id=ID, model="auto", messages=(Message("user", "hello"),))
 
 
+CHOSEN = frozenset(
+    {
+        "temperature", "top_p", "top_k", "min_p", "repeat_penalty", "presence_penalty",
+        "frequency_penalty", "seed",
+    }
+)  # fmt: skip
+
+
 def test_every_field_lands_where_it_belongs() -> None:
     call = decode(
         model="smollm2",
@@ -88,7 +96,7 @@ def test_every_field_lands_where_it_belongs() -> None:
         id=ID,
         model="smollm2",
         messages=(Message("user", "hello"),),
-        sampling=Sampling(0, 0.5, 7, 0.1, 1.1, 0.2, -0.2, 42, 9, ("END",)),
+        sampling=Sampling(0, 0.5, 7, 0.1, 1.1, 0.2, -0.2, 42, 9, ("END",), given=CHOSEN),
         limits=Limits(3, 0, 5, on_device=True),  # type: ignore[arg-type] # plain numbers will do
         label=Label.SECRET,
         profile="offline",

@@ -1,0 +1,21 @@
+"""The OpenAI chat protocol seen from its other end: this daemon is the client.
+
+A `Request` to a body, events to chunks, error answers to the typed tree.
+"""
+
+from edgeroute.wire.upstream.compose import compose
+from edgeroute.wire.upstream.events import AnswerReader, Malformed, Told
+from edgeroute.wire.upstream.failures import failure_of, retry_after_s, told_failure
+from edgeroute.wire.upstream.listing import Listed, read_listing
+
+__all__ = [
+    "AnswerReader",
+    "Listed",
+    "Malformed",
+    "Told",
+    "compose",
+    "failure_of",
+    "read_listing",
+    "retry_after_s",
+    "told_failure",
+]
