@@ -11,7 +11,7 @@ from typing import Protocol
 from edgeroute.domain.energy import Metered
 from edgeroute.domain.features import Features
 from edgeroute.domain.hardware import Hardware, Telemetry
-from edgeroute.domain.load import Footprint, LoadPlan, ThreadCounts
+from edgeroute.domain.load import Footprint, LoadPlan, Pools, ThreadCounts
 from edgeroute.domain.request import AnyRequest, Chunk, EmbeddingRequest, Request
 from edgeroute.domain.target import Rates
 from edgeroute.domain.units import Bytes, RequestId
@@ -51,6 +51,7 @@ class Runner(Protocol):
         plan: What it was loaded by.
         pid: The process.
         footprint: Measured after load.
+        pools: What its RAM consisted of then.
         load_s: Seconds that loading took.
         engine: Engine and version.
         exited: Done when the process is gone, with a sentence on how it ended.
@@ -61,6 +62,7 @@ class Runner(Protocol):
     plan: LoadPlan
     pid: int
     footprint: Footprint
+    pools: Pools
     load_s: float
     engine: str
     exited: "Future[str]"
@@ -205,8 +207,8 @@ class Journal(Protocol):
         """A decision by its id, `None` where there is none."""
         ...
 
-    def write_footprint(self, sha256: str, plan: str, engine: str, measured: Footprint) -> None:
-        """Remember what a model took, by `LoadPlan.key` and engine version."""
+    def write_footprint(self, sha256: str, plan: str, where: str, learned: Footprint) -> None:
+        """Remember what a model takes at most, by `LoadPlan.key`, and engine and device."""
         ...
 
     def write_rates(self, sha256: str, rates: Rates) -> None:

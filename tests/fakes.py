@@ -5,8 +5,8 @@ import itertools
 import struct
 from collections.abc import AsyncGenerator, Callable
 
-from edgeroute.domain.errors import ContextExceeded, LoadFailed, WorkerDied
-from edgeroute.domain.load import EchoBehaviour, Footprint, LoadPlan, ThreadCounts
+from edgeroute.domain.errors import ContextExceeded, LoadFailed, OutOfMemory, WorkerDied
+from edgeroute.domain.load import EchoBehaviour, Footprint, LoadPlan, Pools, ThreadCounts
 from edgeroute.domain.outcome import Outcome
 from edgeroute.domain.request import Chunk, EmbeddingRequest, FinishReason, Request, Usage
 from edgeroute.domain.target import Rates
@@ -33,6 +33,7 @@ class FakeRunner:
         self.pid = next(_pids)
         self.behaviour = plan.echo or EchoBehaviour()
         self.footprint = Footprint(anon=Bytes(30 * MIB + self.behaviour.anon))
+        self.pools = Pools(process=self.footprint.anon)
         self.load_s = self.behaviour.load_s
         self.engine = "fake"
         self.exited: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -130,9 +131,11 @@ class FakeBackend:
 
     Attributes:
         started: Every runner, in order.
+        most_slots: Memory runs out for plans with more.
     """
 
     def __init__(self) -> None:
+        self.most_slots = 64
         self.started: list[FakeRunner] = []
 
     async def start(self, plan: LoadPlan, progress: Callable[[float], None]) -> FakeRunner:
@@ -142,6 +145,8 @@ class FakeBackend:
         progress(1.0)
         if behaviour.fail_load:
             raise LoadFailed(f"{plan.model}: {behaviour.fail_load}")
+        if plan.slots > self.most_slots:
+            raise OutOfMemory(f"{plan.model}: no memory for {plan.slots} slots")
         self.started.append(FakeRunner(plan))
         return self.started[-1]
 
@@ -152,6 +157,7 @@ class FakeJournal:
     def __init__(self) -> None:
         self.decisions: dict[RequestId, bytes] = {}
         self.outcomes: dict[RequestId, bytes] = {}
+        self.footprints: dict[tuple[str, str], Footprint] = {}
 
     def write_decision(self, request: RequestId, at: float, view: bytes) -> None:
         assert at >= 0
@@ -165,11 +171,10 @@ class FakeJournal:
         view = self.decisions.get(request)
         return None if view is None else DecisionRow(view, self.outcomes.get(request))
 
-    def write_footprint(self, sha256: str, plan: str, engine: str, measured: Footprint) -> None:
-        assert sha256
-        assert plan
-        assert engine
-        assert measured.ram
+    def write_footprint(self, sha256: str, plan: str, where: str, learned: Footprint) -> None:
+        assert where
+        assert learned.ram
+        self.footprints[sha256, plan] = learned
 
     def write_rates(self, sha256: str, rates: Rates) -> None:
         assert sha256

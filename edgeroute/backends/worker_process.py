@@ -12,8 +12,8 @@ from collections.abc import AsyncGenerator, Callable
 from edgeroute.backends.link import Link
 from edgeroute.backends.states import StateSocket
 from edgeroute.backends.stream import Stream
-from edgeroute.domain.errors import LoadFailed, WorkerDied, error_of
-from edgeroute.domain.load import Footprint, LoadPlan, ThreadCounts
+from edgeroute.domain.errors import EdgeRouteError, LoadFailed, OutOfMemory, WorkerDied, error_of
+from edgeroute.domain.load import Footprint, LoadPlan, Pools, ThreadCounts
 from edgeroute.domain.privacy import Label
 from edgeroute.domain.request import Chunk, EmbeddingRequest, Request
 from edgeroute.domain.units import Bytes
@@ -53,6 +53,7 @@ class Worker:
         self.plan = plan
         self.pid = process.pid
         self.footprint = Footprint()
+        self.pools = Pools()
         self.load_s = 0.0
         self.engine = ""
         self.exited: asyncio.Future[str] = loop.create_future()
@@ -60,6 +61,7 @@ class Worker:
         self.steps = 0
         self.link = Link(self._receive, self._kill)
         self._process = process
+        self._killed = False
         self._states = states
         self._progress = progress
         self._ready: asyncio.Future[Ready] = loop.create_future()
@@ -81,8 +83,16 @@ class Worker:
         """Take what the worker said of itself and what was measured of its process."""
         self.load_s = ready.load_s
         self.engine = ready.engine
-        gpu = tuple(Bytes(size) for size in ready.gpu_bytes)
-        self.footprint = Footprint(measured.file, measured.anon, gpu)
+        held = ready.buffers
+        self.footprint = Footprint(measured.file, measured.anon, tuple(map(Bytes, held.gpu)))
+        buffers = held.repacked + held.kv + held.compute
+        self.pools = Pools(
+            file=measured.file,
+            repacked=Bytes(held.repacked),
+            kv=Bytes(held.kv),
+            compute=Bytes(held.compute),
+            process=Bytes(max(0, measured.anon - buffers)),
+        )
 
     # ---- answers ------------------------------------------------------------------------------
 
@@ -211,6 +221,7 @@ class Worker:
 
     def _kill(self) -> None:
         if self._process.returncode is None:
+            self._killed = True
             self._process.kill()
 
     async def _watch_process(self) -> None:
@@ -224,7 +235,9 @@ class Worker:
         for stream, _ in self._streams.values():
             stream.fail(self._death())
         words = f"{self.plan.model}: the worker {self.exited.result()} while loading"
-        self._settle(LoadFailed(words))
+        # Nobody but the kernel kills a worker that loads and is still wanted: it had no memory.
+        by_kernel = code == -signal.SIGKILL and not self._killed
+        self._settle(OutOfMemory(words) if by_kernel else LoadFailed(words))
         self.link.close()
         if self._states is not None:
             self._states.close()
@@ -244,8 +257,8 @@ class Worker:
                 self._progress(fraction)
             case Ready():
                 self._settle(message)
-            case LoadRefused(message=words):
-                self._settle(LoadFailed(f"{self.plan.model}: {words}"))
+            case LoadRefused(code=code, message=words):
+                self._settle(error_of(code, f"{self.plan.model}: {words}"))
             case Saved():
                 if not self._saved.done():
                     self._saved.set_result(None)
@@ -285,7 +298,7 @@ class Worker:
             if message.usage is not None:
                 stream.end("stop", message.usage)
 
-    def _settle(self, outcome: Ready | LoadFailed) -> None:
+    def _settle(self, outcome: Ready | EdgeRouteError) -> None:
         if self._ready.done():
             return
         if isinstance(outcome, Ready):

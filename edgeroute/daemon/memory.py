@@ -7,21 +7,31 @@ from edgeroute.domain.load import Budget, Footprint
 from edgeroute.domain.units import Bytes
 from edgeroute.ports import Sensors
 from edgeroute.residency.room import budget
+from edgeroute.runtime.footprints import Footprints
 from edgeroute.runtime.sessions import Sessions
 
 
 class MachineMemory:
-    """What memory there is for models (see `runtime.pool.MemoryReader`).
+    """What memory there is for models, and what they take (see `runtime.pool.MachineMemory`).
 
     Args:
         configured: The user's limit on RAM, for models and saved conversations together.
         sessions: Hold their part of it (see `runtime.sessions`).
+        footprints: Where what models take is remembered.
         offloads: Whether the engine was built for GPUs; without, there are none to plan for.
     """
 
     def __init__(
-        self, sensors: Sensors, configured: Bytes | None, sessions: Sessions, *, offloads: bool
+        self,
+        sensors: Sensors,
+        configured: Bytes | None,
+        sessions: Sessions,
+        footprints: Footprints,
+        *,
+        offloads: bool,
     ) -> None:
+        self.footprint = sensors.footprint
+        self.learn = footprints.learn
         self._sensors = sensors
         self._configured = configured
         self._sessions = sessions

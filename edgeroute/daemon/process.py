@@ -40,6 +40,7 @@ from edgeroute.residency.placement import PlanOptions
 from edgeroute.residency.pool import ModelSpec, ModelStatus, PoolState
 from edgeroute.routing.estimate import rates_prior
 from edgeroute.runtime.dispatch import Dispatcher, World
+from edgeroute.runtime.footprints import Footprints
 from edgeroute.runtime.governor import Governor
 from edgeroute.runtime.learn import Learner
 from edgeroute.runtime.pool import Pool
@@ -108,13 +109,17 @@ class Daemon:
             )
         self._journal = SqliteJournal(folders.journal, time.time())
         self._rates = self._journal.rates()
-        self._footprints = self._journal.footprints(_ENGINE)
-        self._sessions = Sessions(self._sessions_limit)
-        self._sessions.replace_models(card.sha256 for card in self._catalog.cards)
-        memory = MachineMemory(
-            self._machine, settings.budget, self._sessions, offloads=offloads(library_folder())
-        )
         cpu = self._hardware.cpu
+        where = f"{_ENGINE} on {cpu.model}"
+        self._footprints = Footprints(self._journal, self._journal.footprints(where), where)
+        self._sessions = Sessions(self._sessions_limit)
+        memory = MachineMemory(
+            self._machine,
+            settings.budget,
+            self._sessions,
+            self._footprints,
+            offloads=offloads(library_folder()),
+        )
         self._cores = Cores(cpu.threads, len(cpu.allowed))
         backend = SpawnBackend(self._machine.footprint)
         self._pool = Pool(
@@ -131,8 +136,8 @@ class Daemon:
             ),
         )
         self._roster = LiveRoster(self._pool, settings.slots, self._prior)
-        self._roster.replace_cards(self._catalog.cards, self._measured())
-        self._telemetry = TelemetryFeed(self._machine, self._refresh_memory)
+        self._use_cards()
+        self._telemetry = TelemetryFeed(self._machine, self._watch_memory)
         record = Record(self._journal)
         metrics = Metrics(self._pool.snapshot, self._sessions)
         world = World(
@@ -175,10 +180,13 @@ class Daemon:
         """Read the catalog again; what was measured of its models stays known."""
         self._remember_rates()
         self._catalog = await asyncio.to_thread(Catalog.load, self._folders)
-        self._roster.replace_cards(self._catalog.cards, self._measured())
-        self._sessions.replace_models(card.sha256 for card in self._catalog.cards)
+        self._use_cards()
         self._pool.replace_models(self._specs())
         return {"models": [card.id for card in self._catalog.cards]}
+
+    def _use_cards(self) -> None:
+        self._roster.replace_cards(self._catalog.cards, self._measured())
+        self._sessions.replace_models(card.sha256 for card in self._catalog.cards)
 
     def status(self) -> dict[str, Any]:
         """How everything stands, as plain data."""
@@ -220,13 +228,14 @@ class Daemon:
             os.close(ready_fd)
 
     def _model_status(self, status: ModelStatus) -> dict[str, Any]:
-        facts = asdict(status)
+        facts, pools = asdict(status), self._pool.pools(status.model)
         return {
             **facts,
             "id": facts.pop("model"),
             "warmth": status.warmth.name.lower(),
             "progress": self._pool.progress.get(status.model),
             "rates": asdict(self._roster.rates(status.model)),
+            "pools": None if pools is None else asdict(pools),
         }
 
     def _sessions_status(self) -> dict[str, Any]:
@@ -241,9 +250,10 @@ class Daemon:
         everything = self._pool.budget.ram + self._sessions.held
         return share_of(everything, self._settings.conversations)
 
-    def _refresh_memory(self) -> None:
+    async def _watch_memory(self) -> None:
         self._pool.refresh_budget()
         self._sessions.trim()
+        await self._pool.measure()
 
     def _specs(self) -> list[ModelSpec]:
         options = PlanOptions(
@@ -257,11 +267,7 @@ class Daemon:
                 card,
                 replace(options, threads=calibrated.get(card.sha256, options.threads)),
                 load_s=self._prior(card).load_s,
-                measured={
-                    plan: footprint
-                    for (sha256, plan), footprint in self._footprints.items()
-                    if sha256 == card.sha256
-                },
+                measured=self._footprints.of(card.sha256),
             )
             for card in self._catalog.cards
         ]
@@ -278,12 +284,8 @@ class Daemon:
 
     def _loaded(self, plan: LoadPlan, runner: Runner) -> None:
         self._sessions.welcome(plan, runner)
-        for card in self._catalog.cards:
-            if card.id == plan.model:  # it may have been unlinked meanwhile
-                measured = runner.footprint
-                self._footprints[card.sha256, plan.key] = measured
-                self._journal.write_footprint(card.sha256, plan.key, runner.engine, measured)
-                self._roster.learn_load(card.id, runner.load_s)
+        if any(card.id == plan.model for card in self._catalog.cards):  # else unlinked meanwhile
+            self._roster.learn_load(plan.model, runner.load_s)
 
     def _remember_rates(self) -> None:
         for card in self._catalog.cards:

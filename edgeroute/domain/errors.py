@@ -10,6 +10,7 @@ EdgeRouteError            code, HTTP status, whether a retry can help, and what 
 ├── NoTarget              409/422/503  every candidate was filtered out; carries the reasons
 ├── Overloaded            429  a bounded queue is full
 ├── LoadFailed            503  the model could not be brought into memory
+│   └── OutOfMemory       503  because there was not enough of it
 ├── WorkerDied            502  the worker ended before the answer did
 ├── ToolFailed            502  a program or URL gave no usable answer
 ├── DestinationFailed     502  a server elsewhere answered with an error, or with nonsense
@@ -115,6 +116,12 @@ class LoadFailed(EdgeRouteError):
 
     code = "load_failed"
     http_status = 503
+
+
+class OutOfMemory(LoadFailed):
+    """A load ended because memory ran out: the engine said so, or the kernel ended its process."""
+
+    code = "out_of_memory"
 
 
 class WorkerDied(EdgeRouteError):

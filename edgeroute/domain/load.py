@@ -32,6 +32,33 @@ class Footprint:
 
 
 @dataclass(frozen=True, slots=True)
+class Pools:
+    """What the RAM of one worker is made of, bytes; GPU bytes are not told apart.
+
+    Kept prefixes take none of their own: they lie in the cells of free slots. Saved conversations
+    are the daemon's, not a worker's.
+
+    Attributes:
+        file: Mapped weights and libraries.
+        repacked: Weights in the order that the kernels like, copies of mapped ones.
+        kv: Keys and values of all slots.
+        compute: Activations of a batch, its mask, its logits.
+        process: All else: interpreter, vocabulary, graph.
+    """
+
+    file: Bytes = Bytes(0)
+    repacked: Bytes = Bytes(0)
+    kv: Bytes = Bytes(0)
+    compute: Bytes = Bytes(0)
+    process: Bytes = Bytes(0)
+
+    @property
+    def anon(self) -> Bytes:
+        """All that is not file-backed."""
+        return Bytes(self.repacked + self.kv + self.compute + self.process)
+
+
+@dataclass(frozen=True, slots=True)
 class Budget:
     """What all models together may hold: bytes of RAM, and of each GPU."""
 

@@ -6,11 +6,12 @@ stands until a load has been measured; knows nothing of what is free.
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from itertools import accumulate
+from dataclasses import replace
+from itertools import accumulate, zip_longest
 
 from edgeroute.domain.card import ModelShape
 from edgeroute.domain.hardware import Gpu
-from edgeroute.domain.load import Footprint, LoadPlan
+from edgeroute.domain.load import Budget, Footprint, LoadPlan, Pools
 from edgeroute.domain.units import MIB, Bytes
 
 # Measured with SmolLM2 135M and Qwen2.5 0.5B and 1.5B, Linux x86-64: the worker's Pss after one
@@ -29,6 +30,8 @@ _GIVEN_BACK = 0.98
 _GPU_CONTEXT = 400 * MIB
 _GPU_CONTEXT_HOST = 150 * MIB
 
+_FORGOTTEN = 8
+
 _FEED_FORWARD = 5  # times the embedding's width: 2.7, 5.4 and 5.8 in the three models
 _F32 = 4
 _MASK = 2  # the attention mask is f16
@@ -43,34 +46,81 @@ def predict(shape: ModelShape, plan: LoadPlan) -> Footprint:
     rows of untied embeddings, which come back one by one as their words are used. GPU bytes are
     those of each GPU, unified or not; see `book`.
     """
-    if plan.echo is not None:
-        return Footprint(anon=Bytes(_ECHO_PROCESS + plan.echo.anon))
+    pools = predict_pools(shape, plan)
     on_gpu = _layers_per_gpu(shape.n_layers, plan)
-    cpu_blocks = min(shape.n_layers, shape.n_layers + 1 - sum(on_gpu))
+    if not on_gpu or plan.echo is not None:
+        return Footprint(pools.file, pools.anon)
     block_kv = _kv_bytes(shape, plan) // shape.n_layers
     compute = _compute_bytes(shape, plan)
-    repacked = cpu_blocks * (shape.repack_bytes // shape.n_layers)
-    given_back = int(repacked * _GIVEN_BACK)
-    file = _PROCESS_FILE + shape.file_bytes - given_back
-    anon = (
-        _PROCESS_ANON
-        + _VOCABULARY_ENTRY * shape.n_vocab
-        + cpu_blocks * block_kv
-        + repacked
-        + compute
-    )
-    if not on_gpu:
-        return Footprint(Bytes(file), Bytes(anon))
-    # Embeddings stay on the CPU and the output goes to the last GPU that has layers; which share
-    # of `other_bytes` is which the shape does not tell (tied ones are both): it counts twice.
-    file = _PROCESS_FILE + shape.other_bytes + cpu_blocks * shape.block_bytes - given_back
     gpu = [
         layers * (shape.block_bytes + block_kv) + compute + _GPU_CONTEXT if layers else 0
         for layers in on_gpu
     ]
     last = max(i for i, layers in enumerate(on_gpu) if layers)
     gpu[last] += shape.other_bytes - shape.block_bytes - block_kv  # the output is its last layer
-    return Footprint(Bytes(file), Bytes(anon + _GPU_CONTEXT_HOST), tuple(map(Bytes, gpu)))
+    return Footprint(pools.file, pools.anon, tuple(map(Bytes, gpu)))
+
+
+def predict_pools(shape: ModelShape, plan: LoadPlan) -> Pools:
+    """What the RAM of `predict` is made of."""
+    if plan.echo is not None:
+        return Pools(process=Bytes(_ECHO_PROCESS + plan.echo.anon))
+    on_gpus = sum(_layers_per_gpu(shape.n_layers, plan))
+    cpu_blocks = min(shape.n_layers, shape.n_layers + 1 - on_gpus)
+    repacked = cpu_blocks * (shape.repack_bytes // shape.n_layers)
+    weights = shape.file_bytes
+    if on_gpus:
+        # Embeddings stay on the CPU and the output goes to the last GPU that has layers; which
+        # share of `other_bytes` is which the shape does not tell (tied ones are both): it counts
+        # twice.
+        weights = Bytes(shape.other_bytes + cpu_blocks * shape.block_bytes)
+    process = _PROCESS_ANON + _VOCABULARY_ENTRY * shape.n_vocab
+    return Pools(
+        file=Bytes(_PROCESS_FILE + weights - int(repacked * _GIVEN_BACK)),
+        repacked=Bytes(repacked),
+        kv=Bytes(cpu_blocks * (_kv_bytes(shape, plan) // shape.n_layers)),
+        compute=_compute_bytes(shape, plan),
+        process=Bytes(process + (_GPU_CONTEXT_HOST if on_gpus else 0)),
+    )
+
+
+def learned(known: Footprint | None, measured: Footprint, predicted: Footprint) -> Footprint:
+    """What the next load by the same plan is expected to take at most, now that one is measured.
+
+    The most that was seen counts, but an eighth of what it was above the newest is forgotten per
+    load, so that one odd load does not stay for ever. The bounds keep out what cannot be:
+
+    - At least half of the prediction: pages of a file that another process maps too are measured
+      by share, and are all ours once it ends; a process that cannot be read measures as nothing.
+    - At most half more than the newest: `too_much` is no measurement, and void once a load works.
+
+    Args:
+        known: What was learned before, `None` for nothing.
+        measured: Of a worker that is ready or serves.
+        predicted: By `predict`.
+    """
+    before = known or measured
+    gpus = zip_longest(before.gpu, measured.gpu, fillvalue=0)
+    file = max(_fading(before.file, measured.file), predicted.file // 2)
+    anon = max(_fading(before.anon, measured.anon), predicted.ram // 2 - file)
+    return Footprint(Bytes(file), Bytes(anon), tuple(Bytes(_fading(*held)) for held in gpus))
+
+
+def _fading(known: int, measured: int) -> int:
+    faded = known - (known - measured) // _FORGOTTEN
+    return max(measured, min(faded, measured * 3 // 2))
+
+
+def too_much(footprint: Footprint, obtainable: Budget) -> Footprint:
+    """What a plan counts for that failed for want of memory: more than there was, until it works.
+
+    With layers on GPUs it is theirs that ran out: each then has one byte too few for it.
+    """
+    if not any(footprint.gpu):
+        return replace(footprint, anon=Bytes(max(0, obtainable.ram) + 1 - footprint.file))
+    rooms = zip(footprint.gpu, obtainable.gpu, strict=False)
+    gpu = tuple(Bytes(max(held, room + 1) if held else 0) for held, room in rooms)
+    return replace(footprint, gpu=gpu)
 
 
 def book(footprint: Footprint, gpus: Sequence[Gpu]) -> Footprint:
@@ -87,7 +137,7 @@ def _kv_bytes(shape: ModelShape, plan: LoadPlan) -> int:
     return shape.kv_bytes_per_token * tokens * numerator // denominator
 
 
-def _compute_bytes(shape: ModelShape, plan: LoadPlan) -> int:
+def _compute_bytes(shape: ModelShape, plan: LoadPlan) -> Bytes:
     """Activations of one batch, the attention mask and the logits.
 
     llama.cpp lays out four vectors of the embedding's width and three of the feed-forward's per
@@ -99,7 +149,7 @@ def _compute_bytes(shape: ModelShape, plan: LoadPlan) -> int:
     activations = plan.batch * (_F32 * (4 * shape.n_embd + 3 * width) + width * 34 // 32)
     mask = plan.batch * plan.context * _MASK
     logits = plan.slots * shape.n_vocab * _F32
-    return activations + mask + logits
+    return Bytes(activations + mask + logits)
 
 
 def _layers_per_gpu(n_layers: int, plan: LoadPlan) -> list[int]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from edgeroute.domain.target import Warmth
 from edgeroute.domain.units import LeaseId, ModelId
 from edgeroute.residency.resident import Resident
+from edgeroute.residency.settings import Settings
 
 
 class Leases:
@@ -77,6 +78,12 @@ class Leases:
             if other is resident:
                 break
         return wait_s
+
+    def moments(self, settings: Settings, *, storms: bool) -> Iterator[float]:
+        """When those who wait are tried again, or have waited too long."""
+        for resident in self.queue.values():
+            yield resident.retry_at
+            yield resident.overdue_at(settings, storms=storms)
 
     def violations(self, models: list[Resident]) -> Iterator[str]:
         """A sentence for everything that must not be; for tests."""

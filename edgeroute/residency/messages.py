@@ -69,8 +69,19 @@ class Loaded:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """A worker was measured again while it serves; `footprint` is all that it holds now."""
+
+    model: ModelId
+    footprint: Footprint
+
+
+@dataclass(frozen=True, slots=True)
 class LoadFailed:
-    """A worker could not load its model; its process is gone."""
+    """A worker could not load its model; its process is gone.
+
+    The first failure with code `out_of_memory` is tried once more with a smaller plan.
+    """
 
     model: ModelId
     code: str
@@ -129,6 +140,7 @@ Event = (
     LeaseAsked
     | LeaseDropped
     | Loaded
+    | Measured
     | LoadFailed
     | Exited
     | Reclaimed

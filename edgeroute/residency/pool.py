@@ -15,8 +15,9 @@ given up the moment that somebody waits for another load.
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from edgeroute.domain.errors import OutOfMemory
 from edgeroute.domain.hardware import Gpu
-from edgeroute.domain.load import Budget, Footprint
+from edgeroute.domain.load import Budget, Footprint, LoadPlan
 from edgeroute.domain.target import Warmth
 from edgeroute.domain.units import LeaseId, ModelId, format_bytes
 from edgeroute.residency.demand import Demand
@@ -35,6 +36,7 @@ from edgeroute.residency.messages import (
     LeaseDropped,
     Loaded,
     LoadFailed,
+    Measured,
     ModelsChanged,
     ModelSpec,
     Reclaimed,
@@ -140,6 +142,11 @@ class PoolState:
         """What came of loads that nobody waited for."""
         return self._idle.guesses
 
+    def learned(self, plan: LoadPlan) -> Footprint | None:
+        """What a load by this plan takes at most, as far as that was measured."""
+        resident = self._models.get(plan.model)
+        return None if resident is None else resident.measured.get(plan.key)
+
     def snapshot(self, now: float) -> tuple[ModelStatus, ...]:
         """How every model stands; see `statuses`."""
         return statuses(self._models, now)
@@ -160,7 +167,7 @@ class PoolState:
                 self._ask(event, now)
             case LeaseDropped(lease=lease):
                 self._drop(lease, now)
-            case Loaded() | LoadFailed() | Exited() | Reclaimed():
+            case Loaded() | Measured() | LoadFailed() | Exited() | Reclaimed():
                 self._take_from_worker(event, now)
             case BudgetChanged(budget=budget):
                 self._change_budget(budget, now)
@@ -235,17 +242,20 @@ class PoolState:
         self._out += [Deny(lease, resident.id, code, message, retry_s) for lease in leases]
 
     def _take_from_worker(
-        self, event: Loaded | LoadFailed | Exited | Reclaimed, now: float
+        self, event: Loaded | Measured | LoadFailed | Exited | Reclaimed, now: float
     ) -> None:
         match event:
             case Loaded():
                 self._take_loaded(event, now)
-            case LoadFailed(model=model, message=message):
-                self._take_failed_load(model, message, now)
+            case Measured(model=model, footprint=footprint):
+                if self._models.measure(model, footprint):
+                    self._shrink(now)
+            case LoadFailed():
+                self._take_failed_load(event, now)
             case Exited(model=model):
                 self._take_exit(model, now)
             case Reclaimed(model=model):
-                self._take_reclaimed(model, now)
+                self._models.reclaim(model, now)
 
     def _take_loaded(self, event: Loaded, now: float) -> None:
         resident = self._models.get(event.model)
@@ -256,12 +266,14 @@ class PoolState:
         self._shrink(now)  # it may hold more than was booked
         self._idle.look_again(now)
 
-    def _take_failed_load(self, model: ModelId, message: str, now: float) -> None:
-        resident = self._models.get(model)
+    def _take_failed_load(self, event: LoadFailed, now: float) -> None:
+        resident = self._models.get(event.model)
         if resident is None or resident.state not in (Warmth.LOADING, Warmth.DRAINING):
             return
-        if resident.state is Warmth.LOADING:
-            failure = resident.note_failed_load(message, now, self._settings)
+        # Who waits for it waits for a smaller one, if that is worth a try.
+        smaller = event.code == OutOfMemory.code and self._models.shrink(resident)
+        if resident.state is Warmth.LOADING and not smaller:
+            failure = resident.note_failed_load(event.message, now, self._settings)
             waiters = self._leases.take_waiters(resident)
             self._deny(resident, waiters, failure.code, failure.message, failure.retry_at - now)
         self._lose_worker(resident, now)
@@ -282,13 +294,6 @@ class PoolState:
         self._leases.void(resident)
         self._idle.charge(resident, now)
         self._models.leave(resident, now + self._settings.reclaim_deadline_s)
-
-    def _take_reclaimed(self, model: ModelId, now: float) -> None:
-        resident = self._models.get(model)
-        if resident is not None and resident.state is Warmth.RECLAIMING:
-            self._models.reclaim(resident, now)
-        else:
-            self._models.recover(model)
 
     def _start(self, resident: Resident, placement: Placement, now: float) -> None:
         self._models.start(resident, placement, now)
@@ -381,9 +386,7 @@ class PoolState:
         """When time alone changes what is to be done; computed as it is compared."""
         yield from self._models.moments()
         storms = self._demand.storms(now)
-        for resident in self._leases.queue.values():
-            yield resident.retry_at
-            yield resident.overdue_at(self._settings, storms=storms)
+        yield from self._leases.moments(self._settings, storms=storms)
         if self._leases.queue:
             for resident in self._models.of(Warmth.WARM):
                 yield resident.warm_since + self._settings.min_residency_s

@@ -12,12 +12,12 @@ from edgeroute.domain.hardware import Gpu
 from edgeroute.domain.load import Budget, Footprint, LoadPlan
 from edgeroute.domain.target import Warmth
 from edgeroute.domain.units import Bytes, ModelId
-from edgeroute.residency.footprint import book
+from edgeroute.residency.footprint import book, learned, predict, too_much
 from edgeroute.residency.ledger import Ledger
 from edgeroute.residency.messages import ModelSpec
 from edgeroute.residency.placement import Placement, TooLarge, place
 from edgeroute.residency.resident import Resident
-from edgeroute.residency.room import less, more, total
+from edgeroute.residency.room import at_least, less, more, total
 from edgeroute.residency.table import Cause, after
 
 
@@ -175,14 +175,40 @@ class Registry:
         self.ledger.debit(resident.id, placement.footprint)
 
     def load(self, resident: Resident, footprint: Footprint, load_s: float, now: float) -> None:
-        """Its worker is ready: measured bytes replace what was booked, now and next time."""
-        footprint = book(footprint, self._gpus)
+        """Its worker is ready: what was learned replaces what was booked, now and next time."""
+        plan = self.plans[resident.id]
         self._move(resident, Cause.LOADED)
-        resident.measured[self.plans[resident.id].key] = footprint
-        resident.placed = None
+        predicted = book(predict(resident.spec.card.shape, plan), self._gpus)
+        known = resident.measured.get(plan.key)
+        self._learn(resident, learned(known, book(footprint, self._gpus), predicted))
+        resident.shrunk = False
         resident.load_s = load_s
         resident.warm_since = resident.last_used = now
+
+    def measure(self, model: ModelId, footprint: Footprint) -> bool:
+        """A worker that serves was measured: whether it holds more than what was booked."""
+        resident, booked = self.get(model), self.ledger.live(model)
+        most = at_least(booked, book(footprint, self._gpus))
+        if resident is None or resident.state is not Warmth.WARM or most == booked:
+            return False
+        self._learn(resident, most)
+        self.version += 1
+        return True
+
+    def _learn(self, resident: Resident, footprint: Footprint) -> None:
+        resident.measured[self.plans[resident.id].key] = footprint
+        resident.placed = None
         self.ledger.debit(resident.id, footprint)
+
+    def shrink(self, resident: Resident) -> bool:
+        """Memory ran out while it loaded: whether a smaller plan is worth a try, once."""
+        if resident.state is not Warmth.LOADING or resident.shrunk or resident.retiring:
+            return False
+        plan, obtainable = self.plans[resident.id], self.obtainable
+        resident.measured[plan.key] = too_much(self.ledger.live(resident.id), obtainable)
+        resident.placed = None
+        resident.shrunk = isinstance(self.place(resident, obtainable), Placement)
+        return resident.shrunk
 
     def stop(self, resident: Resident) -> None:
         """Its worker is told to end; every byte stays booked."""
@@ -197,20 +223,19 @@ class Registry:
         resident.reclaim_by = reclaim_by
         self.ledger.leave(resident.id)
 
-    def reclaim(self, resident: Resident, now: float) -> None:
-        """What its worker owed is back."""
-        self._settle(resident, now)
-        self.ledger.reclaim(resident.id)
+    def reclaim(self, model: ModelId, now: float) -> None:
+        """What its worker owed is back, perhaps after it was given up; nothing where nothing is."""
+        resident = self.get(model)
+        if resident is not None and resident.state is Warmth.RECLAIMING:
+            self._settle(resident, now)
+            self.ledger.reclaim(model)
+        elif self.ledger.recover(model):
+            self.version += 1
 
     def write_off(self, resident: Resident, now: float) -> None:
         """What its worker owed is given up."""
         self._settle(resident, now)
         self.ledger.write_off(resident.id)
-
-    def recover(self, model: ModelId) -> None:
-        """What was given up is back after all; nothing where nothing was."""
-        if self.ledger.recover(model):
-            self.version += 1
 
     def retry(self, resident: Resident) -> None:
         """It may be tried again."""

@@ -39,11 +39,12 @@ class Resident:
             new leases and ends when its last one does.
         removed: The model is to be forgotten when its bytes are back.
         guessed: It was loaded on a guess and has served nobody yet.
+        shrunk: Memory ran out for its last plan, and it is being tried with a smaller one.
         leases: Requests that run on it.
         waiters: Requests that wait for it, and since when; oldest first.
         warm_since: Since when its worker has been ready; in no time to come without one.
         last_used: When a lease last began or ended, or it became warm.
-        measured: Footprints of earlier loads, by `LoadPlan.key`.
+        measured: What earlier loads took at most, by `LoadPlan.key`; see `footprint.learned`.
         placed: Where it would go, and the budget for which that was worked out.
     """
 
@@ -54,6 +55,7 @@ class Resident:
     retiring: bool = False
     removed: bool = False
     guessed: bool = False
+    shrunk: bool = False
     leases: set[LeaseId] = field(default_factory=set)
     waiters: dict[LeaseId, float] = field(default_factory=dict)
     started_at: float = 0.0

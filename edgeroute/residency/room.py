@@ -97,6 +97,16 @@ def at_most(room: Budget, held: Footprint) -> Budget:
     return Budget(Bytes(min(room.ram, held.ram)), tuple(gpu))
 
 
+def at_least(one: Footprint, other: Footprint) -> Footprint:
+    """In every domain the greater of the two."""
+    gpus = zip_longest(one.gpu, other.gpu, fillvalue=0)
+    return Footprint(
+        max(one.file, other.file),
+        max(one.anon, other.anon),
+        tuple(Bytes(max(held)) for held in gpus),
+    )
+
+
 def total(footprints: Iterable[Footprint]) -> Footprint:
     """The sum, domain by domain."""
     file = anon = 0

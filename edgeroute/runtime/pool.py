@@ -9,7 +9,7 @@ import itertools
 import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from edgeroute.domain.errors import (
@@ -21,7 +21,7 @@ from edgeroute.domain.errors import (
     UnknownModel,
     WorkerDied,
 )
-from edgeroute.domain.load import Budget, Footprint, LoadPlan
+from edgeroute.domain.load import Budget, Footprint, LoadPlan, Pools
 from edgeroute.domain.units import LeaseId, ModelId, format_bytes
 from edgeroute.ports import Backend, Runner
 from edgeroute.residency.messages import (
@@ -35,6 +35,7 @@ from edgeroute.residency.messages import (
     LeaseAsked,
     LeaseDropped,
     Loaded,
+    Measured,
     ModelsChanged,
     Reclaimed,
     Start,
@@ -57,8 +58,7 @@ _ERRORS: dict[DenyCode, type[EdgeRouteError]] = {
 _log = logging.getLogger(__name__)
 
 _GRACE_S = 5.0
-"""Seconds that a worker has to go by itself; one that decodes notices the end of file within one
-graph node."""
+"""Seconds that a worker has to go by itself; a thread of it notices the end of file at once."""
 _SAVE_S = 2.0
 """Before that, seconds that it has to save its conversations; 1 GiB is copied in half of one."""
 
@@ -69,8 +69,8 @@ _RECLAIM_SLACK = 0.05
 """Share of a model's GPU bytes that others may have taken meanwhile."""
 
 
-class MemoryReader(Protocol):
-    """Reads what memory there is."""
+class MachineMemory(Protocol):
+    """Knows what memory there is, and what models take of it."""
 
     def budget(self, held: Footprint) -> Budget:
         """What all models together may hold now, given what they hold."""
@@ -80,6 +80,14 @@ class MemoryReader(Protocol):
         """Free bytes of each GPU; `None` where it cannot be read."""
         ...
 
+    def footprint(self, pid: int) -> Footprint | None:
+        """RAM of a process now, `None` where it cannot be read; takes milliseconds, in a thread."""
+        ...
+
+    def learn(self, plan: LoadPlan, footprint: Footprint) -> None:
+        """Remember what a plan takes at most."""
+        ...
+
 
 class Pool:
     """The models of this machine, warm or not.
@@ -87,7 +95,7 @@ class Pool:
     Args:
         state: The pure state machine; nobody else holds it.
         backend: Brings models into memory.
-        machine: Reads budgets and the GPUs' free memory.
+        machine: Knows the memory.
         clock: Monotonic seconds.
         on_loaded: Told of every load with its plan and runner, so that it can be remembered.
         governor: Shares the cores among the models that are leased.
@@ -100,7 +108,7 @@ class Pool:
         self,
         state: PoolState,
         backend: Backend,
-        machine: MemoryReader,
+        machine: MachineMemory,
         clock: Callable[[], float],
         on_loaded: Callable[[LoadPlan, Runner], None],
         governor: Governor,
@@ -152,6 +160,23 @@ class Pool:
         """Read the memory of the machine and tell the state."""
         self._tell(BudgetChanged(self._machine.budget(self._state.held)))
 
+    async def measure(self) -> None:
+        """Measure every worker that has worked since the last time, and book what it has grown."""
+        for model, runner in list(self._runners.items()):
+            life = self._lives.get(model)
+            if life is None or life.steps == runner.steps:
+                continue
+            life.steps = runner.steps
+            held = await asyncio.to_thread(self._machine.footprint, runner.pid)
+            if held is not None and self._runners.get(model) is runner:
+                self._tell(Measured(model, replace(held, gpu=runner.footprint.gpu)))
+                self._remember(runner.plan)
+
+    def _remember(self, plan: LoadPlan) -> None:
+        learned = self._state.learned(plan)
+        if learned is not None:
+            self._machine.learn(plan, learned)
+
     def replace_models(self, specs: Iterable[ModelSpec]) -> None:
         """Models were linked or unlinked."""
         self._tell(ModelsChanged(tuple(specs)))
@@ -159,6 +184,11 @@ class Pool:
     def snapshot(self) -> tuple[ModelStatus, ...]:
         """Every model and how it stands."""
         return self._state.snapshot(self._clock())
+
+    def pools(self, model: ModelId) -> Pools | None:
+        """What the RAM of a loaded model consisted of when it became ready."""
+        runner = self._runners.get(model)
+        return None if runner is None else runner.pools
 
     @property
     def budget(self) -> Budget:
@@ -291,6 +321,7 @@ class Pool:
         except EdgeRouteError as error:
             _log.warning("%s", error.message)
             self._tell(LoadFailedEvent(model, error.code, error.message))
+            self._remember(plan)  # that it is too much, where memory ran out
             return None
         finally:
             del self.progress[model]
@@ -306,6 +337,7 @@ class Pool:
         size = format_bytes(runner.footprint.ram)
         _log.info("%s: loaded in %.1f s, holds %s", model, runner.load_s, size)
         self._tell(Loaded(model, runner.footprint, runner.load_s))
+        self._remember(plan)
         self.refresh_budget()  # the last one was read while this model was being loaded
 
     def _note_exit(self, model: ModelId, runner: Runner) -> None:
@@ -338,11 +370,13 @@ class _Life:
     Attributes:
         gpu_free_before: Free bytes of each GPU when it was started.
         runner: Set once it is loaded.
+        steps: Of the runner when it was last measured.
         ending: It was asked to end.
     """
 
     model: ModelId
     gpu_free_before: Sequence[int | None]
     runner: Runner | None = None
+    steps: int = 0
     ending: bool = False
     task: "asyncio.Task[None]" = field(init=False)

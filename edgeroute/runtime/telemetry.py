@@ -1,7 +1,7 @@
 """How the machine is doing, read again every few seconds off the event loop."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from edgeroute.domain.hardware import Telemetry
 from edgeroute.ports import Sensors
@@ -14,10 +14,10 @@ class TelemetryFeed:
 
     Args:
         sensors: Read in a thread; a reading may touch slow files.
-        changed: Called after every reading.
+        changed: Waited for after every reading.
     """
 
-    def __init__(self, sensors: Sensors, changed: Callable[[], None]) -> None:
+    def __init__(self, sensors: Sensors, changed: Callable[[], Awaitable[None]]) -> None:
         self._sensors = sensors
         self._changed = changed
         self.now: Telemetry = sensors.telemetry()
@@ -27,4 +27,4 @@ class TelemetryFeed:
         while True:
             await asyncio.sleep(_EVERY_S)
             self.now = await asyncio.to_thread(self._sensors.telemetry)
-            self._changed()
+            await self._changed()

@@ -91,18 +91,18 @@ class SqliteJournal:
         rows = await asyncio.wrap_future(self._read(query, (request,)))
         return DecisionRow(*rows[0]) if rows else None
 
-    def write_footprint(self, sha256: str, plan: str, engine: str, measured: Footprint) -> None:
-        """Queue a measured footprint; it replaces an older one of the same plan."""
-        gpu = ",".join(str(size) for size in measured.gpu)
+    def write_footprint(self, sha256: str, plan: str, where: str, learned: Footprint) -> None:
+        """Queue a learned footprint; it replaces an older one of the same plan."""
+        gpu = ",".join(str(size) for size in learned.gpu)
         self._write(
             "INSERT OR REPLACE INTO footprints VALUES (?, ?, ?, ?, ?, ?)",
-            (sha256, plan, engine, measured.file, measured.anon, gpu),
+            (sha256, plan, where, learned.file, learned.anon, gpu),
         )
 
-    def footprints(self, engine: str) -> dict[tuple[str, str], Footprint]:
-        """Measured footprints by model sha256 and plan key; blocks, for the start only."""
+    def footprints(self, where: str) -> dict[tuple[str, str], Footprint]:
+        """Learned footprints by model sha256 and plan key; blocks, for the start only."""
         query = "SELECT sha256, plan, file, anon, gpu FROM footprints WHERE engine = ?"
-        rows = self._read_now(query, (engine,))
+        rows = self._read_now(query, (where,))
         return {
             (sha256, plan): Footprint(
                 Bytes(file), Bytes(anon), tuple(Bytes(int(size)) for size in gpu.split(",") if size)

@@ -129,20 +129,28 @@ class Progress(msgspec.Struct, frozen=True, tag="progress"):
     fraction: float
 
 
+class Buffers(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an engine has allocated, bytes, as its log tells it: in RAM, and of each GPU."""
+
+    repacked: int = 0
+    kv: int = 0
+    compute: int = 0
+    gpu: tuple[int, ...] = ()
+
+
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
     """The model is loaded and warmed up by one decode.
 
     Attributes:
         engine: Engine and version; what a measured footprint is valid for.
         context: Tokens per slot as the engine made it.
-        gpu_bytes: Bytes held per GPU, as the engine's log tells them.
         load_s: Seconds that loading took.
     """
 
     engine: str
     context: int
     load_s: float
-    gpu_bytes: tuple[int, ...] = ()
+    buffers: Buffers = Buffers()
 
 
 class LoadRefused(msgspec.Struct, frozen=True, tag="load_refused"):

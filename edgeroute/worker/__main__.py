@@ -83,7 +83,7 @@ def serve(channel: Channel, states: socket.socket | None) -> None:
     gc.collect()
     gc.freeze()  # not disabled: each conversation that a template refuses leaves a cycle
     load_s = time.perf_counter() - started
-    channel.send(Ready(engine.name, engine.context, load_s, engine.gpu_bytes))
+    channel.send(Ready(engine.name, engine.context, load_s, engine.buffers))
     Loop(channel, engine, scheduler, sessions).run()
 
 

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
-from edgeroute.domain.errors import EdgeRouteError, LoadFailed
+from edgeroute.domain.errors import EdgeRouteError, LoadFailed, OutOfMemory
 from edgeroute.domain.load import EchoBehaviour, LoadPlan
 from edgeroute.domain.request import Message
-from edgeroute.wire.frames import Generate
+from edgeroute.wire.frames import Buffers, Generate
 from edgeroute.worker.ports import Interrupted, Report, Token
 from edgeroute.worker.sequence import Run
 
@@ -86,7 +86,7 @@ class EchoEngine:
         """
         self.name = "echo"
         self.context = plan.context
-        self.gpu_bytes: tuple[int, ...] = ()
+        self.buffers = Buffers()
         self.cells = EchoCells()
         self._behaviour = behaviour
         self._echoes: dict[int, _Echo] = {}
@@ -99,7 +99,7 @@ class EchoEngine:
         try:
             self._anon = bytearray(behaviour.anon)
         except MemoryError:
-            raise LoadFailed(f"no {behaviour.anon} bytes of memory") from None
+            raise OutOfMemory(f"no {behaviour.anon} bytes of memory") from None
         self._anon[::_PAGE] = bytes([1]) * len(range(0, behaviour.anon, _PAGE))  # now it is real
 
     def encode(self, messages: Sequence[Message]) -> "array[int]":

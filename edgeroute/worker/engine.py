@@ -60,7 +60,7 @@ class LlamaEngine:
         self._prompts = PromptEncoder(self.vocabulary, self._read_template(), self.context)
         give_back_pages(plan.path)  # before the warm-up, which brings back those in use
         self._warm_up(plan, progress)
-        self.gpu_bytes = self._log.gpu_bytes
+        self.buffers = self._log.buffers
         self._log.forget()
 
     # ---- serving ------------------------------------------------------------------------------
@@ -166,7 +166,7 @@ class LlamaEngine:
             params.split_mode = llama.LLAMA_SPLIT_MODE_NONE
         model = llama.llama_model_load_from_file(plan.path.encode(), params)
         if not model:
-            raise LoadFailed(self._log.reason())
+            raise self._log.failure()
         if llama.llama_model_has_encoder(model) or not llama.llama_model_has_decoder(model):
             raise LoadFailed("this model has an encoder; only models that generate can be served")
         return model
@@ -182,7 +182,7 @@ class LlamaEngine:
         params.no_perf = True
         context = llama.llama_init_from_model(self._model, params)
         if not context:
-            raise LoadFailed(f"its context cannot be made: {self._log.reason()}")
+            raise self._log.failure("its context cannot be made: ")
         return context
 
     def _read_template(self) -> ChatTemplate:

@@ -1,7 +1,7 @@
 """What llama.cpp says while it works: kept in memory, never printed.
 
 Owns the log callback: the last warnings and errors become failure messages, and lines about
-buffers tell the bytes on each GPU, for which the C API has no function. No line holds a prompt.
+buffers tell the bytes of each, for which the C API has no function. No line holds a prompt.
 """
 
 import re
@@ -9,10 +9,19 @@ from collections import defaultdict, deque
 
 import llama_cpp.llama_cpp as llama
 
+from edgeroute.domain.errors import LoadFailed, OutOfMemory
+from edgeroute.wire.frames import Buffers
+
 _WARNING, _ERROR = 3, 4
 """Of ggml's `ggml_log_level`."""
-_GPU_BUFFER = re.compile(r"(?:CUDA|ROCm|MUSA|SYCL|Vulkan|MTL)(\d+) .*buffer size = +([\d.]+) MiB")
-
+_BUFFER = re.compile(r"(\w+?)(\d*) +(model|KV|RS|compute|output) buffer size = +([\d.]+) MiB")
+_GPUS = ("CUDA", "ROCm", "MUSA", "SYCL", "Vulkan", "MTL")
+_MAPPED = "_Mapped"
+_POOLS = {"model": "repacked", "KV": "kv", "RS": "kv"}
+"""Of buffers in RAM; weights that are not mapped are copies of some order. Others compute."""
+_NO_MEMORY = re.compile(
+    r"(?:failed|unable) to allocate|insufficient memory|out of memory|std::bad_alloc"
+)
 
 _kept: list[object] = []
 """Callbacks that llama.cpp may call for as long as the process lives."""
@@ -25,6 +34,7 @@ class LlamaLog:
         self._warnings: deque[str] = deque(maxlen=4)
         self._errors: deque[str] = deque(maxlen=4)
         self._gpu_mib: defaultdict[int, float] = defaultdict(float)
+        self._ram_mib: defaultdict[str, float] = defaultdict(float)
 
     def listen(self) -> None:
         """Take over the log for the rest of the process."""
@@ -41,8 +51,14 @@ class LlamaLog:
             self._errors.append(line)
         elif level == _WARNING:
             self._warnings.append(line)
-        elif match := _GPU_BUFFER.search(line):
-            self._gpu_mib[int(match[1])] += float(match[2])
+        elif match := _BUFFER.search(line):
+            self._note_buffer(match[1], match[2], match[3], float(match[4]))
+
+    def _note_buffer(self, device: str, number: str, kind: str, mib: float) -> None:
+        if number and device in _GPUS:
+            self._gpu_mib[int(number)] += mib
+        elif not device.endswith(_MAPPED):
+            self._ram_mib[_POOLS.get(kind, "compute")] += mib
 
     def forget(self) -> None:
         """Drop what was said about things that are over."""
@@ -54,8 +70,17 @@ class LlamaLog:
         lines = self._errors or self._warnings or ["llama.cpp gave no reason"]
         return "; ".join(lines)[:500]
 
+    def failure(self, during: str = "") -> LoadFailed:
+        """The error of a load that failed."""
+        reason = self.reason()
+        kind = OutOfMemory if _NO_MEMORY.search(reason) else LoadFailed
+        return kind(f"{during}{reason}")
+
     @property
-    def gpu_bytes(self) -> tuple[int, ...]:
-        """Bytes of weights, KV and compute buffers per GPU; empty where none is used."""
+    def buffers(self) -> Buffers:
+        """Bytes of all buffers so far; mapped weights are not among them."""
         count = max(self._gpu_mib, default=-1) + 1
-        return tuple(int(self._gpu_mib[gpu] * 2**20) for gpu in range(count))
+        return Buffers(
+            gpu=tuple(int(self._gpu_mib[gpu] * 2**20) for gpu in range(count)),
+            **{pool: int(mib * 2**20) for pool, mib in self._ram_mib.items()},
+        )

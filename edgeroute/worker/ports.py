@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from edgeroute.domain.request import Message
-from edgeroute.wire.frames import Generate
+from edgeroute.wire.frames import Buffers, Generate
 from edgeroute.worker.sequence import Run
 
 Report = Callable[[float], None]
@@ -74,12 +74,12 @@ class Engine(Protocol):
     Attributes:
         name: Engine and version; what a measured footprint is valid for.
         context: Tokens per slot, prompt and answer.
-        gpu_bytes: Bytes held per GPU.
+        buffers: What it has allocated.
     """
 
     name: str
     context: int
-    gpu_bytes: tuple[int, ...]
+    buffers: Buffers
 
     @property
     def cells(self) -> Cells:

@@ -48,6 +48,8 @@ class FakeMemory:
     def __init__(self, ram: int) -> None:
         self.ram = ram
         self.gpu: list[int | None] = []
+        self.held: dict[int, Footprint] = {}
+        self.learned: dict[str, Footprint] = {}
 
     def budget(self, held: Footprint) -> Budget:
         assert held.ram >= 0
@@ -55,6 +57,12 @@ class FakeMemory:
 
     def gpu_free(self) -> Sequence[int | None]:
         return self.gpu
+
+    def footprint(self, pid: int) -> Footprint | None:
+        return self.held.get(pid)
+
+    def learn(self, plan: LoadPlan, footprint: Footprint) -> None:
+        self.learned[plan.key] = footprint
 
 
 class FakeSensors:
@@ -145,7 +153,7 @@ def build_line(
         default_profile="balanced",
         roster=roster,
         pool=pool,
-        telemetry=TelemetryFeed(FakeSensors(), pool.refresh_budget),
+        telemetry=TelemetryFeed(FakeSensors(), pool.measure),
         clock=loop.time,
         draw=lambda: 0.5,
     )

@@ -22,10 +22,10 @@ from edgeroute.domain.errors import (
     WorkerDied,
 )
 from edgeroute.domain.features import Features, Task
-from edgeroute.domain.load import EchoBehaviour
+from edgeroute.domain.load import EchoBehaviour, Footprint
 from edgeroute.domain.privacy import Label
 from edgeroute.domain.request import AnswerForm, EmbeddingRequest, Limits
-from edgeroute.domain.units import MIB, Bytes, ModelId, RequestId
+from edgeroute.domain.units import GIB, MIB, Bytes, ModelId, RequestId
 from edgeroute.residency.placement import PlanOptions
 from edgeroute.residency.pool import ModelSpec
 from edgeroute.runtime.execute import Execution
@@ -340,4 +340,43 @@ async def test_gpu_memory_is_waited_for_until_it_is_seen_to_be_free() -> None:
     line.memory.gpu = [990]
     await asyncio.sleep(1)
     assert line.pool.snapshot()[0].warmth.name != "RECLAIMING"
+    await line.pool.close()
+
+
+async def test_what_a_worker_grows_is_learned(two: Line) -> None:
+    await two.ask("hello")
+    (runner,) = two.backend.started
+    (key,) = two.memory.learned
+    assert two.memory.learned[key] == runner.footprint
+    grown = Footprint(file=Bytes(1), anon=Bytes(runner.footprint.anon + 5 * MIB))
+    two.memory.held[runner.pid] = grown
+    await two.ask("again")
+    await two.pool.measure()
+    assert two.memory.learned[key] == grown
+    assert two.pool.snapshot()[0].booked == grown
+    two.memory.held[runner.pid] = Footprint(anon=Bytes(GIB))
+    await two.pool.measure()  # it has not worked since
+    assert two.memory.learned[key] == grown
+    assert two.pool.pools(ModelId("good")) == runner.pools
+
+
+async def test_out_of_memory_ends_in_an_answer_of_a_smaller_load() -> None:
+    line = build_line(card("m", EchoBehaviour(load_s=1.0), 0.9))
+    line.backend.most_slots = 2
+    answers = await asyncio.gather(*(line.ask("hello") for _ in range(10)))
+    assert answers == ["hello"] * 10
+    (runner,) = line.backend.started
+    assert runner.plan.slots == 2
+    too_much = line.memory.learned[replace(runner.plan, slots=4).key]
+    assert too_much.ram > GIB
+    await line.pool.close()
+
+
+async def test_out_of_memory_twice_tells_everybody_the_same() -> None:
+    line = build_line(card("m", EchoBehaviour(load_s=1.0), 0.9))
+    line.backend.most_slots = 0
+    failures = await asyncio.gather(*(line.ask("hi") for _ in range(3)), return_exceptions=True)
+    assert [type(failure) for failure in failures] == [LoadFailed] * 3
+    assert {str(failure) for failure in failures} == {"m: no memory for 2 slots"}
+    assert line.pool.snapshot()[0].booked.ram == 0
     await line.pool.close()

@@ -9,8 +9,11 @@ from edgeroute.daemon.memory import MachineMemory
 from edgeroute.domain.hardware import Gpu, Hardware, Memory, Telemetry
 from edgeroute.domain.load import Footprint
 from edgeroute.domain.units import GIB, Bytes
+from edgeroute.runtime.footprints import Footprints
 from edgeroute.runtime.sessions import Sessions
+from tests.fakes import FakeJournal
 
+FOOTPRINTS = Footprints(FakeJournal(), {}, "an engine on a device")
 CARD = Gpu(0, "a card", total=Bytes(8 * GIB), free=Bytes(7 * GIB))
 
 
@@ -24,18 +27,18 @@ class WithGpu:
         return Telemetry(Memory(Bytes(16 * GIB), Bytes(10 * GIB)), gpus=(CARD,))
 
     def footprint(self, pid: int) -> Footprint | None:
-        raise AssertionError(f"nobody asks for {pid}")
+        return Footprint(anon=Bytes(pid))
 
 
 def test_a_build_for_gpus_may_use_them() -> None:
-    memory = MachineMemory(WithGpu(), None, Sessions(lambda: 0), offloads=True)
+    memory = MachineMemory(WithGpu(), None, Sessions(lambda: 0), FOOTPRINTS, offloads=True)
     assert list(memory.gpus()) == [CARD]
     assert list(memory.gpu_free()) == [7 * GIB]
     assert memory.budget(Footprint()).gpu[0] > 6 * GIB
 
 
 def test_a_build_for_the_cpu_knows_of_none() -> None:
-    memory = MachineMemory(WithGpu(), None, Sessions(lambda: 0), offloads=False)
+    memory = MachineMemory(WithGpu(), None, Sessions(lambda: 0), FOOTPRINTS, offloads=False)
     assert list(memory.gpus()) == []
     assert memory.budget(Footprint()).gpu == ()
 
@@ -43,7 +46,7 @@ def test_a_build_for_the_cpu_knows_of_none() -> None:
 def test_saved_conversations_count_in_a_budget_that_the_user_has_set() -> None:
     sessions = Sessions(lambda: GIB)
     sessions.held = Bytes(GIB // 2)
-    memory = MachineMemory(WithGpu(), Bytes(2 * GIB), sessions, offloads=False)
+    memory = MachineMemory(WithGpu(), Bytes(2 * GIB), sessions, FOOTPRINTS, offloads=False)
     assert memory.budget(Footprint()).ram == 2 * GIB - GIB // 2
     sessions.held = Bytes(3 * GIB)
     assert memory.budget(Footprint()).ram == 0
@@ -52,7 +55,7 @@ def test_saved_conversations_count_in_a_budget_that_the_user_has_set() -> None:
 def test_a_budget_that_follows_the_machine_is_less_by_them_already() -> None:
     """Their pages are shared memory, which the kernel does not call available."""
     sessions = Sessions(lambda: GIB)
-    memory = MachineMemory(WithGpu(), None, sessions, offloads=False)
+    memory = MachineMemory(WithGpu(), None, sessions, FOOTPRINTS, offloads=False)
     before = memory.budget(Footprint())
     sessions.held = Bytes(GIB // 2)
     assert memory.budget(Footprint()) == before

@@ -19,6 +19,7 @@ from edgeroute.residency.messages import (
     LeaseDropped,
     Loaded,
     LoadFailed,
+    Measured,
     ModelsChanged,
     ModelSpec,
     Reclaimed,
@@ -122,10 +123,14 @@ class Shell:
         booked = self.state._models.ledger.live(name)
         self.tell(Loaded(name, footprint or booked, load_s))
 
-    def fail(self, model: str, reason: str = "truncated") -> None:
+    def fail(self, model: str, reason: str = "truncated", code: str = "load_failed") -> None:
         name = ModelId(model)
         self._worker_is_gone(name)
-        self.tell(LoadFailed(name, "load_failed", reason))
+        self.tell(LoadFailed(name, code, reason))
+
+    def measure(self, model: str, file: int, anon: int) -> None:
+        """A worker was measured again, in MiB."""
+        self.tell(Measured(ModelId(model), Footprint(mib(file), mib(anon))))
 
     def exit(self, model: str) -> None:
         """A worker's process is gone, asked to or not; its requests fail with it."""

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from edgeroute.domain.card import ModelShape
 from edgeroute.domain.hardware import Gpu
-from edgeroute.domain.load import EchoBehaviour, Footprint, KvType, LoadPlan
+from edgeroute.domain.load import Budget, EchoBehaviour, Footprint, KvType, LoadPlan
 from edgeroute.domain.units import GIB, MIB, Bytes, ModelId
-from edgeroute.residency.footprint import book, predict
+from edgeroute.residency.footprint import book, learned, predict, predict_pools, too_much
 from tests.unit.residency.drawn import (
     LLAMA_8B,
     MISTRAL_7B,
@@ -59,6 +59,55 @@ def test_it_is_never_below_what_was_measured_and_little_above(  # noqa: PLR0913,
     assert file <= predicted.file / MIB <= used + 20
     assert predicted.gpu == ()
     assert predicted.ram / MIB <= 1.12 * (anon + used)
+
+
+@pytest.mark.parametrize("shape", [SMOLLM2, QWEN_BIG])
+def test_the_pools_make_up_the_ram(shape: ModelShape) -> None:
+    pools, whole = predict_pools(shape, PLAN), predict(shape, PLAN)
+    assert (pools.file, pools.anon) == (whole.file, whole.anon)
+    assert pools.kv == 4 * 4096 * shape.kv_bytes_per_token
+
+
+# ---- learning ---------------------------------------------------------------------------------
+
+held = st.builds(Footprint, st.integers(0, 8 * GIB).map(Bytes), st.integers(0, 8 * GIB).map(Bytes))
+
+
+@given(held, held, held)
+def test_what_was_learned_is_never_below_the_newest_nor_half_more(
+    known: Footprint, measured: Footprint, predicted: Footprint
+) -> None:
+    then = learned(known, measured, predicted)
+    assert then.file >= measured.file
+    assert then.anon >= measured.anon
+    assert 2 * then.ram >= predicted.ram - 1
+    if 2 * measured.file >= predicted.file and 2 * measured.ram >= predicted.ram:
+        assert 2 * then.ram <= 3 * measured.ram
+
+
+def test_one_odd_load_is_forgotten_in_time() -> None:
+    usual, odd = Footprint(mib(100), mib(500)), Footprint(mib(100), mib(600))
+    now = learned(usual, odd, usual)
+    assert now == odd
+    for _ in range(40):
+        now = learned(now, usual, usual)
+    assert now.anon - usual.anon < mib(1)
+
+
+def test_what_cannot_be_read_or_is_shared_is_not_taken_for_nothing() -> None:
+    predicted = Footprint(mib(100), mib(300))
+    assert learned(None, Footprint(), predicted).ram == mib(200)
+    shared = Footprint(mib(30), mib(300))  # three processes map the same file
+    assert learned(None, shared, predicted) == Footprint(mib(50), mib(300))
+
+
+def test_what_memory_ran_out_for_fits_no_more_until_it_has_worked() -> None:
+    footprint, room = Footprint(mib(100), mib(300)), Budget(mib(1000))
+    assert too_much(footprint, room).ram == room.ram + 1
+    assert learned(too_much(footprint, room), footprint, footprint).ram <= 1.5 * footprint.ram
+    on_gpus = Footprint(mib(100), mib(10), (mib(500), Bytes(0)))
+    vram = Budget(mib(1000), (mib(600), mib(600)))
+    assert too_much(on_gpus, vram) == replace(on_gpus, gpu=(Bytes(mib(600) + 1), Bytes(0)))
 
 
 def test_an_echo_worker_is_a_process_and_what_it_was_told_to_hold() -> None:

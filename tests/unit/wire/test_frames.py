@@ -24,6 +24,7 @@ from edgeroute.domain.units import Bytes, ModelId
 from edgeroute.wire.frames import (
     MAX_FRAME,
     MAX_MESSAGE,
+    Buffers,
     Cancel,
     DaemonInbox,
     Embed,
@@ -97,9 +98,10 @@ to_worker = st.one_of(
     st.builds(Cancel, ids),
 )
 usages = st.builds(Usage, ids, ids, st.floats(0, 1e6), st.floats(0, 1e6))
+buffers = st.builds(Buffers, ids, ids, ids, st.lists(ids, max_size=3).map(tuple))
 from_worker = st.one_of(
     st.builds(Progress, st.floats(0, 1)),
-    st.builds(Ready, texts, ids, st.floats(0, 1e6), st.lists(ids, max_size=3).map(tuple)),
+    st.builds(Ready, texts, ids, st.floats(0, 1e6), buffers),
     st.builds(LoadRefused, texts, texts),
     st.builds(
         Step,

@@ -2,6 +2,7 @@
 
 import pytest
 
+from edgeroute.domain.errors import LoadFailed, OutOfMemory
 from edgeroute.worker.llama_log import LlamaLog
 
 INFO, WARNING, ERROR = 2, 3, 4
@@ -27,10 +28,40 @@ def log() -> LlamaLog:
 def test_bytes_are_counted_per_gpu(log: LlamaLog) -> None:
     for line in CPU_LINES:
         log.note(INFO, line)
-    assert not log.gpu_bytes
+    assert not log.buffers.gpu
     for line in GPU_LINES:
         log.note(INFO, line)
-    assert log.gpu_bytes == (1400 << 20, (1025 << 20) // 2)
+    assert log.buffers.gpu == (1400 << 20, (1025 << 20) // 2)
+
+
+def test_bytes_in_ram_are_counted_by_what_they_are_for() -> None:
+    log = LlamaLog()
+    lines = (
+        *("llama_context:        CPU  output buffer size =     0.75 MiB", *CPU_LINES),
+        *("sched_reserve:        CPU compute buffer size =    15.50 MiB", *GPU_LINES),
+    )
+    for line in lines:
+        log.note(INFO, line)
+    held = log.buffers
+    assert (held.kv, held.compute) == (360 << 20, (65 << 20) // 4)
+    assert held.repacked == int(98.05 * 2**20)  # CPU_REPACK and CUDA_Host, not what is mapped
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("ggml_aligned_malloc: insufficient memory (attempted to allocate 9.00 MB)", OutOfMemory),
+        ("alloc_tensor_range: failed to allocate CPU buffer of size 42", OutOfMemory),
+        ("alloc_buffer: device 0: cudaMalloc failed: out of memory", OutOfMemory),
+        ("llama_model_load: error loading model: missing tensor", LoadFailed),
+    ],
+)  # fmt: skip
+def test_no_memory_is_told_from_other_failures(line: str, expected: type[LoadFailed]) -> None:
+    log = LlamaLog()
+    log.note(ERROR, line)
+    failure = log.failure("its context cannot be made: ")
+    assert type(failure) is expected
+    assert failure.message == f"its context cannot be made: {line}"
 
 
 def test_the_reason_of_a_failure_is_the_errors_or_else_the_warnings(log: LlamaLog) -> None:
