@@ -3,14 +3,11 @@
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
-from edgeroute.api.account import account, recalled_account, refusal_account
+from edgeroute.api import methods
 from edgeroute.api.house import house_of
 from edgeroute.api.metrics import CONTENT_TYPE
 from edgeroute.api.reply import JSON, read_body
-from edgeroute.domain.decision import Refusal
-from edgeroute.domain.units import RequestId
-from edgeroute.routing.decide import decide
-from edgeroute.wire.openai import decode_chat, encode_json
+from edgeroute.wire.openai import encode_json
 
 
 async def healthz(request: HttpRequest) -> Response:
@@ -36,19 +33,13 @@ async def reload(request: HttpRequest) -> Response:
 
 async def route(request: HttpRequest) -> Response:
     """`POST /edgeroute/route`: the decision for a chat body, without running or recording it."""
-    house = house_of(request)
-    call = decode_chat(await read_body(request), house.new_id())
-    view = house.dispatcher.view(call.request)
-    decision = decide(view)
-    if isinstance(decision, Refusal):
-        return _json(refusal_account(view, decision), status_code=422)
-    return _json(account(view, decision, decision.chosen.target, None))
+    told = await methods.route(house_of(request), await read_body(request))
+    return _json(told, status_code=422 if told["target"] is None else 200)
 
 
 async def explain(request: HttpRequest) -> Response:
     """`GET /edgeroute/explain/{id}`: a past decision, decided again from what was known."""
-    wanted = request.path_params["id"].removeprefix("chatcmpl-")
-    return _json(recalled_account(await house_of(request).record.recall(RequestId(wanted))))
+    return _json(await methods.explanation(house_of(request), request.path_params["id"]))
 
 
 def _json(value: object, status_code: int = 200) -> Response:

@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator, Mapping
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
+from edgeroute.api import methods
 from edgeroute.api.account import account
+from edgeroute.api.head import head_of
 from edgeroute.api.house import House, house_of
 from edgeroute.api.reply import EVENTS, JSON, Produced, Reply, header_safe, read_body
 from edgeroute.domain.errors import EdgeRouteError
-from edgeroute.domain.request import AUTO, Chunk, Usage
+from edgeroute.domain.request import Chunk, Usage
 from edgeroute.runtime.dispatch import Answer
 from edgeroute.wire.openai import (
     ChatCall,
@@ -17,7 +19,7 @@ from edgeroute.wire.openai import (
     Gathered,
     decode_chat,
     encode_error,
-    encode_models,
+    encode_json,
     sse,
 )
 
@@ -26,9 +28,7 @@ _NO_USAGE = Usage(0, 0)
 
 async def models(request: HttpRequest) -> Response:
     """`GET /v1/models`: `auto`, then every model by name."""
-    house = house_of(request)
-    body = encode_models([AUTO, *house.models()], int(house.wall_clock()))
-    return Response(body, media_type=JSON)
+    return Response(encode_json(await methods.models(house_of(request), b"")), media_type=JSON)
 
 
 async def completions(request: HttpRequest) -> "Completion":
@@ -87,13 +87,13 @@ class Completion(Produced):
         return account(answer.view, answer.decision, answer.target, answer.outcome())
 
     def _headers(self, answer: Answer) -> dict[str, str]:
-        zone = next(r.zone for r in answer.decision.plan if r.target == answer.target)
+        head = head_of(answer)
         headers = {
-            "x-edgeroute-id": answer.view.id,
-            "x-edgeroute-target": answer.target,
-            "x-edgeroute-zone": zone.word,
-            "x-edgeroute-task": answer.view.features.task.value,
-            "x-edgeroute-reason": header_safe(answer.decision.reason),
+            "x-edgeroute-id": head.request,
+            "x-edgeroute-target": head.target,
+            "x-edgeroute-zone": head.zone,
+            "x-edgeroute-task": head.task,
+            "x-edgeroute-reason": header_safe(head.reason),
         }
         if self._call.request.ignored:
             headers["x-edgeroute-ignored"] = header_safe(",".join(self._call.request.ignored))

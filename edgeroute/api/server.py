@@ -5,17 +5,16 @@ shutting down. Knows nothing of routes.
 """
 
 import asyncio
-import os
 import signal
 import socket
-import struct
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from edgeroute.api.peer import same_user
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -26,7 +25,7 @@ _MAX_HEADER = 32 << 10
 _HEADER_S = 10.0
 """Seconds from connecting, or from the last answer, to the end of the next header."""
 _KEEP_ALIVE_S = 60
-_DRAIN_S = 20
+DRAIN_S = 20
 """Seconds until uvicorn cancels what still runs once the daemon is told to stop."""
 _ENDING_S = 5
 """How long before that answers are ended properly: with an error of their own."""
@@ -44,7 +43,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._slow: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
         self._running: RequestResponseCycle | None = None
-        if not _same_user(transport.get_extra_info("socket")):
+        if not same_user(transport.get_extra_info("socket")):
             transport.abort()
             return
         self._slow = self.loop.call_later(_HEADER_S, self._too_slow)
@@ -140,16 +139,6 @@ class LimitedProtocol(HttpToolsProtocol):
             self._stalled = None
 
 
-def _same_user(connection: Any) -> bool:
-    if connection.family != socket.AF_UNIX:
-        return False
-    if sys.platform != "linux":  # there the 0700 folder alone decides
-        return True
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    _pid, uid, _gid = struct.unpack("3i", credentials)
-    return uid in (os.getuid(), 0)
-
-
 class HttpServer(uvicorn.Server):
     """Serves an application until told to stop; then takes no more and lets answers finish.
 
@@ -172,7 +161,7 @@ class HttpServer(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 timeout_keep_alive=_KEEP_ALIVE_S,
-                timeout_graceful_shutdown=_DRAIN_S,
+                timeout_graceful_shutdown=DRAIN_S,
             )
         )
         self._ready = ready
@@ -185,7 +174,7 @@ class HttpServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more requests, let answers finish; those that do not end with an error."""
-        self._drain(_DRAIN_S - _ENDING_S)
+        self._drain(DRAIN_S - _ENDING_S)
         await super().shutdown(sockets)
 
     @contextmanager

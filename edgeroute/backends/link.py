@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import cast
 
 from edgeroute.domain.errors import InvalidRequest
-from edgeroute.wire.frames import DaemonInbox, FromWorker, ToWorker, encode
+from edgeroute.wire.frames import FromWorker, ToWorker, daemon_inbox
+from edgeroute.wire.framing import encode
 
 
 class Link(asyncio.Protocol):
@@ -20,7 +21,7 @@ class Link(asyncio.Protocol):
     """
 
     def __init__(self, receive: Callable[[FromWorker], None], broken: Callable[[], None]) -> None:
-        self._inbox = DaemonInbox()
+        self._inbox = daemon_inbox()
         self._receive = receive
         self._broken = broken
         self._transport: asyncio.Transport | None = None

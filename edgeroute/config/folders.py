@@ -72,6 +72,11 @@ class Folders:
         return self.runtime / "http.sock"
 
     @property
+    def rpc_socket(self) -> Path:
+        """The socket of the native protocol."""
+        return self.runtime / "rpc.sock"
+
+    @property
     def lock(self) -> Path:
         """Locked by the one daemon of this runtime folder."""
         return self.runtime / "daemon.lock"

@@ -21,6 +21,7 @@ from edgeroute import __version__
 from edgeroute.api.app import build_app
 from edgeroute.api.house import House
 from edgeroute.api.metrics import Metrics
+from edgeroute.api.rpc import RpcServer
 from edgeroute.api.server import HttpServer
 from edgeroute.backends.engine import engine_name, library_folder, offloads
 from edgeroute.backends.spawn import SpawnBackend
@@ -72,11 +73,13 @@ def run(folders: Folders, settings: Settings, ready_fd: int | None) -> None:
     os.umask(0o077)  # what is remembered is nobody else's to read
     folders.create()
     lock = DaemonLock(folders.lock)
-    listening = _bind(folders.http_socket)
+    sockets = (folders.http_socket, folders.rpc_socket)
+    http, rpc = (_bind(path) for path in sockets)
     try:
-        uvloop.run(Daemon(folders, settings).serve(listening, ready_fd))
+        uvloop.run(Daemon(folders, settings).serve(http, rpc, ready_fd))
     finally:
-        folders.http_socket.unlink(missing_ok=True)
+        for path in sockets:
+            path.unlink(missing_ok=True)
         del lock
 
 
@@ -161,16 +164,19 @@ class Daemon:
             wall_clock=time.time,
         )
 
-    async def serve(self, listening: socket.socket, ready_fd: int | None) -> None:
+    async def serve(self, http: socket.socket, rpc: socket.socket, ready_fd: int | None) -> None:
         """Take requests until told to stop, let answers finish, end the workers."""
         background = asyncio.create_task(self._telemetry.run(), name="telemetry")
         app = build_app(self._house)
         server = HttpServer(app, lambda: self._tell_ready(ready_fd), self._pool.drain)
+        native = RpcServer(self._house)
+        await native.start(rpc)
         gc.freeze()  # what is built by now lives as long as the process
         try:
-            await server.serve([listening])
+            await server.serve([http])
         finally:
             background.cancel()
+            await native.close()
             await self._pool.close()
             self._sessions.close()
             self._remember_rates()
@@ -197,6 +203,7 @@ class Daemon:
             "pid": os.getpid(),
             "up_s": time.monotonic() - self._began,
             "socket": str(self._folders.http_socket),
+            "rpc_socket": str(self._folders.rpc_socket),
             "profile": self._settings.profile,
             "engine": _ENGINE,
             "memory": asdict(telemetry.memory),

@@ -1,15 +1,7 @@
-"""The native frames: a 4-byte big-endian length, then one msgpack map with a `type`.
-
-Owns what daemon and worker say to each other over their socketpair, and how frames are cut from
-a byte stream. A frame is decoded into a typed struct or refused: no untyped map is ever built.
-"""
-
-from collections.abc import Iterator
-from typing import TypeVar
+"""What daemon and worker say to each other over their socketpair, as frames of `framing`."""
 
 import msgspec
 
-from edgeroute.domain.errors import InvalidRequest
 from edgeroute.domain.load import LoadPlan
 from edgeroute.domain.request import (
     AnswerForm,
@@ -23,11 +15,7 @@ from edgeroute.domain.request import (
     ToolCallPiece,
     Usage,
 )
-
-MAX_FRAME = 1 << 20
-"""Bytes of one frame's payload."""
-_LENGTH = 4
-T = TypeVar("T")
+from edgeroute.wire.framing import Inbox, Part
 
 # ---- daemon to worker -------------------------------------------------------------------------
 
@@ -109,16 +97,7 @@ class Forget(msgspec.Struct, frozen=True, tag="forget"):
     key: str
 
 
-class Part(msgspec.Struct, frozen=True, tag="part"):
-    """A piece of a message longer than one frame; `last` completes it."""
-
-    data: bytes
-    last: bool
-
-
-ToWorkerMessage = Load | Generate | Embed | Cancel | Threads | Save | Forget
-"""What a worker acts on, once parts are joined."""
-ToWorker = ToWorkerMessage | Part
+ToWorker = Load | Generate | Embed | Cancel | Threads | Save | Forget
 
 # ---- worker to daemon -------------------------------------------------------------------------
 
@@ -232,114 +211,17 @@ class SavedState(msgspec.Struct, frozen=True):
 
 # ---- bytes ------------------------------------------------------------------------------------
 
-_encoder = msgspec.msgpack.Encoder()
-_to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
-_from_worker: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWorker)
-
-MAX_MESSAGE = 32 << 20
-"""Bytes of one message over all its `part` frames."""
+_to_worker: msgspec.msgpack.Decoder[ToWorker | Part] = msgspec.msgpack.Decoder(ToWorker | Part)
+_from_worker: msgspec.msgpack.Decoder[FromWorker | Part] = msgspec.msgpack.Decoder(
+    FromWorker | Part
+)
 
 
-def _framed(payload: bytes) -> bytes:
-    return len(payload).to_bytes(_LENGTH, "big") + payload
-
-
-def encode(message: ToWorker | FromWorker) -> bytes:
-    """Encode one message as one frame, or as several `part` frames where it is longer.
-
-    Raises:
-        InvalidRequest: The message is over `MAX_MESSAGE`.
-    """
-    payload = _encoder.encode(message)
-    if len(payload) <= MAX_FRAME:
-        return _framed(payload)
-    if len(payload) > MAX_MESSAGE:
-        raise InvalidRequest(
-            f"a message of {len(payload)} bytes is over the limit of {MAX_MESSAGE}",
-            hint="send a shorter conversation",
-        )
-    cut = MAX_FRAME - 64  # room for the part's own map
-    starts = range(0, len(payload), cut)
-    return b"".join(
-        _framed(_encoder.encode(Part(payload[i : i + cut], last=i + cut >= len(payload))))
-        for i in starts
-    )
-
-
-class Deframer:
-    """Cuts a byte stream into frame payloads, part frames joined; bounded, whatever arrives.
-
-    Contract: keeps at most one incomplete frame; after an error
-    the stream is out of step and must be closed.
-    """
-
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield every frame payload that `data` completes.
-
-        Raises:
-            InvalidRequest: A frame announces more than `MAX_FRAME` bytes.
-        """
-        self._buffer += data
-        while len(self._buffer) >= _LENGTH:
-            size = int.from_bytes(self._buffer[:_LENGTH], "big")
-            if size > MAX_FRAME:
-                raise InvalidRequest(f"a frame announces {size} bytes, over {MAX_FRAME}")
-            if len(self._buffer) < _LENGTH + size:
-                return
-            payload = bytes(self._buffer[_LENGTH : _LENGTH + size])
-            del self._buffer[: _LENGTH + size]
-            yield payload
-
-
-class WorkerInbox:
+def worker_inbox() -> Inbox[ToWorker]:
     """The worker's end: bytes in, messages from the daemon out."""
-
-    def __init__(self) -> None:
-        self._deframer = Deframer()
-        self._parts = bytearray()
-
-    def feed(self, data: bytes) -> Iterator[ToWorkerMessage]:
-        """Yield every message that `data` completes.
-
-        Raises:
-            InvalidRequest: A frame or message is over its limit or not of the protocol.
-        """
-        for payload in self._deframer.feed(data):
-            message = _decode(_to_worker, payload)
-            if isinstance(message, Part):
-                self._parts += message.data
-                if len(self._parts) > MAX_MESSAGE:
-                    raise InvalidRequest(f"a message is over {MAX_MESSAGE} bytes")
-                if not message.last:
-                    continue
-                message = _decode(_to_worker, bytes(self._parts))
-                self._parts.clear()
-                if isinstance(message, Part):
-                    raise InvalidRequest("a part inside a part")
-            yield message
+    return Inbox[ToWorker](_to_worker)
 
 
-class DaemonInbox:
-    """The daemon's end: bytes in, messages from a worker out. Workers send no parts."""
-
-    def __init__(self) -> None:
-        self._deframer = Deframer()
-
-    def feed(self, data: bytes) -> Iterator[FromWorker]:
-        """Yield every message that `data` completes.
-
-        Raises:
-            InvalidRequest: A frame is over its limit or not of the protocol.
-        """
-        for payload in self._deframer.feed(data):
-            yield _decode(_from_worker, payload)
-
-
-def _decode(decoder: msgspec.msgpack.Decoder[T], payload: bytes) -> T:
-    try:
-        return decoder.decode(payload)
-    except msgspec.DecodeError as error:
-        raise InvalidRequest(f"not a frame of this protocol: {error}") from error
+def daemon_inbox() -> Inbox[FromWorker]:
+    """The daemon's end: bytes in, messages from a worker out."""
+    return Inbox[FromWorker](_from_worker)

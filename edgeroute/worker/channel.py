@@ -15,7 +15,8 @@ from collections import deque
 from typing import NoReturn
 
 from edgeroute.domain.errors import InvalidRequest
-from edgeroute.wire.frames import FromWorker, ToWorkerMessage, WorkerInbox, encode
+from edgeroute.wire.frames import FromWorker, ToWorker, worker_inbox
+from edgeroute.wire.framing import encode
 
 READ_SIZE = 1 << 18
 MAX_UNSENT = 4 << 20
@@ -35,9 +36,9 @@ class Channel:
 
     def __init__(self, sock: socket.socket) -> None:
         sock.settimeout(0)  # never blocks; waiting is by poll
-        self.messages: deque[ToWorkerMessage] = deque()
+        self.messages: deque[ToWorker] = deque()
         self._sock = sock
-        self._inbox = WorkerInbox()
+        self._inbox = worker_inbox()
         self._unsent = bytearray()
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)

@@ -29,8 +29,9 @@ import socket, sys, time
 import msgspec
 from edgeroute.domain.request import Usage
 from edgeroute.wire.frames import *
+from edgeroute.wire.framing import *
 sock = socket.socket(fileno=int(sys.argv[sys.argv.index("--fd") + 1]))
-inbox, told = WorkerInbox(), []
+inbox, told = worker_inbox(), []
 def messages():
     while data := sock.recv(1 << 16):
         yield from inbox.feed(data)

@@ -18,7 +18,6 @@ from edgeroute.domain.load import EchoBehaviour, LoadPlan
 from edgeroute.domain.request import FinishReason, Message, Role, Sampling, Usage
 from edgeroute.domain.units import ModelId
 from edgeroute.wire.frames import (
-    DaemonInbox,
     Embedded,
     Failed,
     FromWorker,
@@ -32,8 +31,9 @@ from edgeroute.wire.frames import (
     SavedState,
     Step,
     ToWorker,
-    encode,
+    daemon_inbox,
 )
+from edgeroute.wire.framing import Inbox, encode
 
 Socket = socket.socket
 PATIENCE_S = 60.0
@@ -68,7 +68,7 @@ class Worker:
     process: subprocess.Popen[bytes]
     socket: Socket
     states: Socket
-    inbox: DaemonInbox = field(default_factory=DaemonInbox)
+    inbox: Inbox[FromWorker] = field(default_factory=daemon_inbox)
     answers: dict[int, Answer] = field(default_factory=dict)
     loaded: list[Progress | Ready | LoadRefused | Saved] = field(default_factory=list)
 

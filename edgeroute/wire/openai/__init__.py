@@ -6,16 +6,19 @@ an unknown key inside the `edgeroute` object is an error.
 """
 
 from edgeroute.wire.openai.answers import ChatWriter, Gathered
-from edgeroute.wire.openai.chat import ChatCall, decode_chat
-from edgeroute.wire.openai.replies import encode_error, encode_json, encode_models, sse
+from edgeroute.wire.openai.chat import CHAT_FIELDS, ChatCall, decode_chat
+from edgeroute.wire.openai.fields import EDGEROUTE_KEYS
+from edgeroute.wire.openai.replies import encode_error, encode_json, models_list, sse
 
 __all__ = [
+    "CHAT_FIELDS",
+    "EDGEROUTE_KEYS",
     "ChatCall",
     "ChatWriter",
     "Gathered",
     "decode_chat",
     "encode_error",
     "encode_json",
-    "encode_models",
+    "models_list",
     "sse",
 ]

@@ -62,6 +62,8 @@ class _Body(GeneratingBody, kw_only=True):
 
 
 _body: msgspec.json.Decoder[_Body] = msgspec.json.Decoder(_Body)
+CHAT_FIELDS = frozenset(_Body.__struct_fields__) - {"messages", "edgeroute"}
+"""Names of what a body may say besides its conversation."""
 
 
 class ChatCall(Struct, frozen=True):

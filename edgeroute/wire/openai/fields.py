@@ -54,6 +54,9 @@ class EdgeRouteOptions(Struct, forbid_unknown_fields=True):
         return AnswerForm() if self.grammar is None else AnswerForm("grammar", self.grammar)
 
 
+EDGEROUTE_KEYS = frozenset(EdgeRouteOptions.__struct_fields__)
+
+
 class Body(Struct):
     """Fields of every body."""
 

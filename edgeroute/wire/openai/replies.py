@@ -35,9 +35,9 @@ def encode_error(error: EdgeRouteError) -> bytes:
     )
 
 
-def encode_models(ids: Sequence[str], created: int) -> bytes:
+def models_list(ids: Sequence[str], created: int) -> dict[str, object]:
     """The body of `GET /v1/models`."""
     rows = [
         {"id": name, "object": "model", "created": created, "owned_by": "edgeroute"} for name in ids
     ]
-    return encode_json({"object": "list", "data": rows})
+    return {"object": "list", "data": rows}

@@ -12,6 +12,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from edgeroute.api import reply, server
+from edgeroute.api.peer import same_user
 from edgeroute.api.reply import Produced, Reply
 from edgeroute.api.server import HttpServer
 from edgeroute.domain.errors import InvalidRequest, Overloaded
@@ -170,7 +171,7 @@ async def test_stopping_says_how_long_running_answers_have() -> None:
     app = App()
     async with serving(app) as path:
         await exchange(path, GET + b"connection: close\r\n\r\n")
-    assert app.drained_in == [server._DRAIN_S - server._ENDING_S]
+    assert app.drained_in == [server.DRAIN_S - server._ENDING_S]
 
 
 def test_a_header_holds_printable_ascii_and_not_much() -> None:
@@ -205,7 +206,7 @@ async def test_a_body_that_does_not_come_in_time_is_refused(
 
 
 async def test_another_user_is_shown_the_door(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "_same_user", lambda _connection: False)
+    monkeypatch.setattr(server, "same_user", lambda _connection: False)
     async with serving(App()) as path:
         try:
             got = await exchange(path, GET + b"\r\n")
@@ -217,4 +218,4 @@ async def test_another_user_is_shown_the_door(monkeypatch: pytest.MonkeyPatch) -
 def test_this_user_is_known_by_the_kernels_word() -> None:
     here, there = socket.socketpair()
     with here, there:
-        assert server._same_user(here)
+        assert same_user(here)

@@ -13,15 +13,16 @@ from edgeroute.domain.request import Message, Sampling
 from edgeroute.domain.units import ModelId
 from edgeroute.wire.frames import (
     Cancel,
-    DaemonInbox,
     Failed,
     Finished,
+    FromWorker,
     Generate,
     Step,
     Threads,
     ToWorker,
-    encode,
+    daemon_inbox,
 )
+from edgeroute.wire.framing import Inbox, encode
 from edgeroute.worker.channel import Channel
 from edgeroute.worker.echo import EchoEngine
 from edgeroute.worker.loop import Loop
@@ -59,7 +60,7 @@ class House:
     daemon: socket.socket
     loop: Loop
     engine: FragileEngine
-    inbox: DaemonInbox = field(default_factory=DaemonInbox)
+    inbox: Inbox[FromWorker] = field(default_factory=daemon_inbox)
     texts: dict[int, str] = field(default_factory=dict)
     ends: dict[int, Finished | Failed] = field(default_factory=dict)
 

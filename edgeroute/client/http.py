@@ -22,6 +22,11 @@ class DaemonUnreachable(EdgeRouteError):
     code = "daemon_unreachable"
     http_status = 503
 
+    @classmethod
+    def at(cls, path: Path) -> "DaemonUnreachable":
+        """Nothing listens there."""
+        return cls(f"no daemon answers on {path}", hint="start one with: edgeroute serve --detach")
+
 
 class _Reported(EdgeRouteError):
     """An error that the daemon answered with; its message already holds the hint."""
@@ -119,10 +124,7 @@ class _Reaching:
         trace: TracebackType | None,
     ) -> None:
         if isinstance(error, httpx2.ConnectError):
-            raise DaemonUnreachable(
-                f"no daemon answers on {self._socket}",
-                hint="start one with: edgeroute serve --detach",
-            ) from error
+            raise DaemonUnreachable.at(self._socket) from error
         if isinstance(error, httpx2.TransportError):
             raise DaemonUnreachable(f"the connection to the daemon broke: {error}") from error
 

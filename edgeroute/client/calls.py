@@ -1,0 +1,184 @@
+"""What both Python clients share: arguments to bodies, frames to answers. No input or output.
+
+Owns the names of the options: every field of a chat body and every key of its `edgeroute` object
+may be given by name, as the HTTP interface has them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import msgspec
+
+from edgeroute.domain.errors import EdgeRouteError, error_of
+from edgeroute.domain.request import Chunk, FinishReason, TokenLogprob, ToolCall, Usage
+from edgeroute.wire.framing import encode
+from edgeroute.wire.openai import CHAT_FIELDS, EDGEROUTE_KEYS, Gathered, encode_json
+from edgeroute.wire.rpc import (
+    Call,
+    Cancel,
+    Ended,
+    Failed,
+    FromDaemon,
+    Method,
+    Piece,
+    Result,
+    Started,
+    app_inbox,
+)
+
+Prompt = str | Sequence[Mapping[str, Any]]
+"""A question, or a conversation as OpenAI clients write it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer.
+
+    Attributes:
+        id: For `explain` and `feedback`.
+        target: Who answered.
+        zone: Where: `device`, `peer` or `cloud`.
+        task: What kind of question it was taken for.
+        reason: Why that target.
+        texts: One for each of `n` answers.
+        calls: What the first answer wants called.
+        logprobs: Of the first answer's tokens, where they were asked for.
+        account: The whole decision, where `explain=True` asked for it.
+    """
+
+    id: str
+    target: str
+    zone: str
+    task: str
+    reason: str
+    ignored: tuple[str, ...]
+    texts: tuple[str, ...]
+    calls: tuple[ToolCall, ...]
+    logprobs: tuple[TokenLogprob, ...]
+    finish: FinishReason
+    usage: Usage
+    account: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The first answer's text."""
+        return self.texts[0]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Pending:
+    """A call that is being answered.
+
+    Attributes:
+        over: Nothing more will come.
+    """
+
+    def __init__(self) -> None:
+        self.over = False
+        self._started: Started | None = None
+        self._gathered = Gathered()
+        self._ended: Ended | None = None
+        self._result: Result | None = None
+
+    def take(self, message: FromDaemon) -> Chunk | None:
+        """Take in what the daemon said of this call; gives back a chunk where it is one.
+
+        Raises:
+            EdgeRouteError: What the daemon says went wrong.
+        """
+        match message:
+            case Piece():
+                self._gathered.add(message.chunk)
+                return message.chunk
+            case Failed():
+                self.over = True
+                raise failure(message)
+            case Started():
+                self._started = message
+            case Ended():
+                self.over, self._ended = True, message
+            case Result():
+                self.over, self._result = True, message
+        return None
+
+    def result(self) -> dict[str, Any]:
+        """The answer of a method that does not stream."""
+        if self._result is None:
+            raise EdgeRouteError("the daemon has not answered yet")
+        return msgspec.json.decode(self._result.body, type=dict[str, Any])
+
+    def answer(self) -> Answer:
+        """The whole answer.
+
+        Raises:
+            EdgeRouteError: It has not ended.
+        """
+        started, ended = self._started, self._ended
+        if started is None or ended is None:
+            raise EdgeRouteError("the answer has not ended yet", hint="read its stream to the end")
+        choices = [choice for _, choice in self._gathered.choices]
+        first = choices[0]
+        return Answer(
+            started.request,
+            started.target,
+            started.zone,
+            started.task,
+            started.reason,
+            started.ignored,
+            texts=tuple("".join(choice.pieces) for choice in choices),
+            calls=tuple(first.calls),
+            logprobs=tuple(first.logprobs),
+            finish=first.finish,
+            usage=self._gathered.usage,
+            account=msgspec.json.decode(ended.account or b"{}", type=dict[str, Any]),
+        )
+
+
+class Calls:
+    """The calls of one connection, by id."""
+
+    def __init__(self) -> None:
+        self._ids = count()
+        self._inbox = app_inbox()
+
+    def open(self, method: Method, body: bytes) -> tuple[int, bytes]:
+        """Number a call; gives back its id and the bytes to send."""
+        number = next(self._ids)
+        return number, encode(Call(number, method, body))
+
+    def cancel(self, number: int) -> bytes:
+        """The bytes that cancel a call."""
+        return encode(Cancel(number))
+
+    def feed(self, data: bytes) -> list[FromDaemon]:
+        """Every message that the bytes complete."""
+        return list(self._inbox.feed(data))
+
+
+def failure(failed: Failed) -> EdgeRouteError:
+    """The error that the daemon told."""
+    error = error_of(failed.code, failed.message)
+    error.hint, error.retry_after_s = failed.hint, failed.retry_after_s
+    error.http_status = failed.http_status
+    return error
+
+
+def chat_body(prompt: Prompt, system: str | None, options: Mapping[str, Any]) -> bytes:
+    """The body of a chat.
+
+    Raises:
+        TypeError: An option that neither the body nor the `edgeroute` object has.
+    """
+    unknown = options.keys() - CHAT_FIELDS - EDGEROUTE_KEYS
+    if unknown:
+        raise TypeError(f"unknown options: {', '.join(sorted(unknown))}")
+    messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
+    if system is not None:
+        messages.insert(0, {"role": "system", "content": system})
+    ours = {name: value for name, value in options.items() if name in EDGEROUTE_KEYS}
+    body = {name: value for name, value in options.items() if name not in EDGEROUTE_KEYS}
+    return encode_json({"messages": messages, "edgeroute": ours, **body})
