@@ -190,6 +190,7 @@ def measure_decide(candidates: int, runs: int) -> list[float]:
     ]
     view = View(
         id=RequestId("b"),
+        app="default",
         features=Features(Task.CODING, 0.8, prompt_tokens=200, output_tokens=300),
         limits=Limits(deadline_s=60.0),
         label=Label.INTERNAL,

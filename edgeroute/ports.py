@@ -171,8 +171,12 @@ class Sensors(Protocol):
 class Meters(Protocol):
     """Joule counters of the machine. No method raises."""
 
-    def read(self) -> Sequence[Metered]:
-        """What each that may be added up says now, the one with the processor in it first."""
+    def read(self, *, gpu_in_use: bool = False) -> Sequence[Metered]:
+        """What each that may be added up says now, the one with the processor in it first.
+
+        Args:
+            gpu_in_use: A model of ours computes on GPUs; else those that could sleep are not asked.
+        """
         ...
 
     def battery(self) -> Metered:
@@ -209,6 +213,10 @@ class Journal(Protocol):
 
     def write_footprint(self, sha256: str, plan: str, where: str, learned: Footprint) -> None:
         """Remember what a model takes at most, by `LoadPlan.key`, and engine and device."""
+        ...
+
+    def write_consumption(self, key: str, fit: bytes) -> None:
+        """Remember what queries on a model take."""
         ...
 
     def write_rates(self, sha256: str, rates: Rates) -> None:

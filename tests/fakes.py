@@ -5,12 +5,13 @@ import itertools
 import struct
 from collections.abc import AsyncGenerator, Callable
 
+from edgeroute.domain.energy import Metered
 from edgeroute.domain.errors import ContextExceeded, LoadFailed, OutOfMemory, WorkerDied
 from edgeroute.domain.load import EchoBehaviour, Footprint, LoadPlan, Pools, ThreadCounts
 from edgeroute.domain.outcome import Outcome
 from edgeroute.domain.request import Chunk, EmbeddingRequest, FinishReason, Request, Usage
 from edgeroute.domain.target import Rates
-from edgeroute.domain.units import MIB, Bytes, RequestId
+from edgeroute.domain.units import MIB, Bytes, Joules, RequestId
 from edgeroute.ports import DecisionRow, SavedConversation
 
 _pids = itertools.count(1_000_000)
@@ -158,6 +159,7 @@ class FakeJournal:
         self.decisions: dict[RequestId, bytes] = {}
         self.outcomes: dict[RequestId, bytes] = {}
         self.footprints: dict[tuple[str, str], Footprint] = {}
+        self.consumption: dict[str, bytes] = {}
 
     def write_decision(self, request: RequestId, at: float, view: bytes) -> None:
         assert at >= 0
@@ -175,6 +177,9 @@ class FakeJournal:
         assert where
         assert learned.ram
         self.footprints[sha256, plan] = learned
+
+    def write_consumption(self, key: str, fit: bytes) -> None:
+        self.consumption[key] = fit
 
     def write_rates(self, sha256: str, rates: Rates) -> None:
         assert sha256
@@ -194,3 +199,36 @@ class FakeObserver:
     def ended(self, view: object, outcome: Outcome) -> None:
         assert view is not None
         self.outcomes.append(outcome)
+
+
+class FakeMeters:
+    """A board that takes 2 W, and 10 W more while `busy`.
+
+    Attributes:
+        silent: The meter has nothing to say.
+        edges: How often work was said to begin or end.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.busy = self.silent = False
+        self.edges = 0
+        self._clock = clock
+        self._last = clock()
+        self._joules = 0.0
+
+    def read(self, *, gpu_in_use: bool = False) -> list[Metered]:
+        """See `ports.Meters`."""
+        assert not gpu_in_use
+        now = self._clock()
+        self._joules += (now - self._last) * (12.0 if self.busy else 2.0)
+        self._last = now
+        joules = None if self.silent else Joules(self._joules)
+        return [Metered("board", "board", "counter", joules)]
+
+    def battery(self) -> Metered:
+        """See `ports.Meters`."""
+        return Metered("batteries", "battery", "integrated", None)
+
+    def edge(self) -> None:
+        """See `ports.Meters`."""
+        self.edges += 1

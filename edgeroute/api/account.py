@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from edgeroute.domain.decision import Decision, Ranked, Refusal, Rejection
+from edgeroute.domain.energy import Energy
 from edgeroute.domain.outcome import Outcome
 from edgeroute.domain.units import ModelId
 from edgeroute.routing.explain import rejections
@@ -30,9 +31,8 @@ def account(
         "plan": [_ranked(r) for r in decision.plan],
         "rejected": [_rejection(r) for r in rejections(view)],
         "joules": {
-            "device": round(ranked.estimate.device_joules, 3),
-            "system": round(ranked.estimate.device_joules, 3),
-            "quality": "model",
+            **_joules(ranked.estimate.device, ranked.estimate.system),
+            "of": "what is expected",
         },
     }
     return told if outcome is None else {**told, **_outcome(outcome)}
@@ -84,6 +84,17 @@ def _request(view: View) -> dict[str, object]:
     }
 
 
+def _joules(device: Energy, system: Energy) -> dict[str, object]:
+    return {
+        "device": round(device.joules, 3),
+        "device_interval": [round(device.low, 3), round(device.high, 3)],
+        "system": round(system.joules, 3),
+        "system_interval": [round(system.low, 3), round(system.high, 3)],
+        "quality": device.quality,
+        "system_quality": system.quality,
+    }
+
+
 def _terms(ranked: Ranked) -> dict[str, float]:
     return {term.name: round(term.value, 5) for term in ranked.terms}
 
@@ -112,7 +123,21 @@ def _rejection(rejection: Rejection) -> dict[str, str]:
 
 
 def _outcome(outcome: Outcome) -> Mapping[str, object]:
+    spent = outcome.spent
+    taken = (
+        {}
+        if spent is None
+        else {
+            "joules": {
+                **_joules(spent.device, spent.system),
+                "prefill": round(spent.prefill_j, 3),
+                "decode": round(spent.decode_j, 3),
+                "of": "what was taken",
+            }
+        }
+    )
     return {
+        **taken,
         "ending": outcome.ending,
         "error": outcome.error,
         "usage": {

@@ -10,6 +10,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from edgeroute.domain.decision import Decision, Refusal
+from edgeroute.domain.energy import Energy
 from edgeroute.domain.outcome import Outcome
 from edgeroute.residency.pool import ModelStatus
 from edgeroute.routing.view import View
@@ -46,6 +47,12 @@ class Metrics:
         self._tokens = Counter(
             "edgeroute_tokens", "Tokens", ["target", "kind"], registry=self._registry
         )
+        self._joules = Counter(
+            "edgeroute_joules",
+            "Energy of requests, of this device and of everybody who computed",
+            ["app", "target", "of", "quality"],
+            registry=self._registry,
+        )
         self._ttft = Histogram(
             "edgeroute_ttft_seconds",
             "From acceptance to the first token",
@@ -66,6 +73,10 @@ class Metrics:
         self._requests.labels(target, view.features.task.value, outcome.ending).inc()
         self._tokens.labels(target, "prompt").inc(outcome.prompt_tokens)
         self._tokens.labels(target, "completion").inc(outcome.completion_tokens)
+        if outcome.spent is not None:
+            for of in ("device", "system"):
+                energy: Energy = getattr(outcome.spent, of)
+                self._joules.labels(view.app, target, of, energy.quality).inc(energy.joules)
         if outcome.ttft_s is not None:
             self._ttft.labels(target).observe(outcome.ttft_s)
         for attempt in outcome.attempts:

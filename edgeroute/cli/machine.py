@@ -80,7 +80,7 @@ def doctor(options: argparse.Namespace) -> int:
         raise InvalidRequest(f"{root} is not a folder", hint="give the root of a machine's files")
     machine = Machine(root)
     hardware, telemetry = machine.hardware(), machine.telemetry()
-    meters = machine.meters(lambda: (), WATTS_PER_THREAD, lambda: False)
+    meters = machine.meters(lambda: (), WATTS_PER_THREAD)
     metered = (*meters.read(), meters.battery())
     gpu_engine = offloads(library_folder())
     if options.json:

@@ -29,12 +29,13 @@ from edgeroute.backends.states import KEEPS_CONVERSATIONS
 from edgeroute.catalog import Catalog
 from edgeroute.catalog.folders import shipped
 from edgeroute.config import Folders, Settings
+from edgeroute.daemon.energy import build_consumptions, build_metering
 from edgeroute.daemon.memory import MachineMemory
 from edgeroute.domain.card import ModelCard
 from edgeroute.domain.errors import InvalidConfig
 from edgeroute.domain.load import Footprint, LoadPlan
-from edgeroute.domain.target import Rates
-from edgeroute.domain.units import Bytes, RequestId
+from edgeroute.domain.target import Rates, Warmth
+from edgeroute.domain.units import Bytes, ModelId, RequestId
 from edgeroute.ports import Runner
 from edgeroute.residency.cores import Cores
 from edgeroute.residency.placement import PlanOptions
@@ -138,9 +139,14 @@ class Daemon:
                 time.monotonic,
             ),
         )
-        self._roster = LiveRoster(self._pool, settings.slots, self._prior)
+        self._metering = build_metering(self._machine, cpu, lambda: backend.pids, self._warm)
+        consumptions = build_consumptions(self._journal, _ENGINE)
+        self._roster = LiveRoster(
+            self._pool, settings.slots, self._prior, consumptions, self._metering
+        )
         self._use_cards()
-        self._telemetry = TelemetryFeed(self._machine, self._watch_memory)
+        self._telemetry = TelemetryFeed(self._machine, self._watch_machine)
+        self._roster.set_conditions(self._telemetry.now)
         record = Record(self._journal)
         metrics = Metrics(self._pool.snapshot, self._sessions)
         world = World(
@@ -257,7 +263,9 @@ class Daemon:
         everything = self._pool.budget.ram + self._sessions.held
         return share_of(everything, self._settings.conversations)
 
-    async def _watch_memory(self) -> None:
+    async def _watch_machine(self) -> None:
+        self._metering.look_idle()
+        self._roster.set_conditions(self._telemetry.now)
         self._pool.refresh_budget()
         self._sessions.trim()
         await self._pool.measure()
@@ -278,6 +286,9 @@ class Daemon:
             )
             for card in self._catalog.cards
         ]
+
+    def _warm(self) -> list[ModelId]:
+        return [model.model for model in self._pool.snapshot() if model.warmth is Warmth.WARM]
 
     def _prior(self, card: ModelCard) -> Rates:
         return rates_prior(card.shape, self._hardware.cpu)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from edgeroute.domain.energy import NOTHING, Energy
 from edgeroute.domain.features import Features
 from edgeroute.domain.privacy import Zone
 from edgeroute.domain.units import Joules, ModelId, Usd
@@ -48,7 +49,9 @@ class Estimate:
         p_ok: P(acceptable answer), 0..1.
         ttft_s: Queue, load if cold, and prefill.
         total_s: Until the last token.
-        device_joules: Energy of this device, a model and not a measurement for now.
+        device_joules: Energy of this device.
+        device: Likewise, with its interval and what it was learnt from.
+        system: Energy of this device and of whoever else would compute.
     """
 
     p_ok: float
@@ -56,6 +59,8 @@ class Estimate:
     total_s: float
     device_joules: Joules
     usd: Usd
+    device: Energy = NOTHING
+    system: Energy = NOTHING
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from edgeroute.domain.energy import Spent
 from edgeroute.domain.units import ModelId, Usd
 
 Ending = Literal["stop", "length", "tool_calls", "cancelled", "error"]
@@ -34,6 +35,8 @@ class Outcome:
         usd: What it cost, by the target's prices and the tokens counted; `None` where nobody
             answered.
         estimated: The tokens, and so the dollars, are an upper estimate: nobody counted.
+        cached_tokens: Of the prompt, that were in memory already.
+        spent: Joules; `None` where nobody metered it.
     """
 
     ending: Ending
@@ -48,3 +51,5 @@ class Outcome:
     error: str | None = None
     usd: Usd | None = None
     estimated: bool = False
+    cached_tokens: int = 0
+    spent: Spent | None = None

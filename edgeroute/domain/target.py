@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from edgeroute.domain.capability import Capability
+from edgeroute.domain.energy import EnergyRates, RemoteEnergy
 from edgeroute.domain.features import Task
 from edgeroute.domain.privacy import Label, Zone
 from edgeroute.domain.units import Bytes, ModelId
@@ -56,6 +57,9 @@ class Target:
         retry_in_s: Seconds until a failed target may be tried again.
         tasks: What it may be used for; empty is anything.
         arithmetic_only: It answers pure arithmetic and nothing else.
+        energy: What a query takes of this device, as metered; `None` leaves it to watts and
+            seconds.
+        remote: What it takes of others' computers; `None` for what runs on this device.
         capabilities: What it can be asked for.
     """
 
@@ -75,3 +79,5 @@ class Target:
     capabilities: frozenset[Capability] = frozenset({Capability.CHAT})
     tasks: frozenset[Task] = frozenset()
     arithmetic_only: bool = False
+    energy: EnergyRates | None = None
+    remote: RemoteEnergy | None = None

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeroute.domain.capability import Capability
+from edgeroute.domain.energy import EnergyRates, RemoteEnergy
 from edgeroute.domain.features import Task
 from edgeroute.domain.privacy import Zone
 from edgeroute.domain.target import Target, Warmth
 from edgeroute.domain.units import ModelId
-from edgeroute.routing import policy, prior
+from edgeroute.routing import consumption, policy, prior
 
 Floats = NDArray[np.float64]
 
@@ -42,7 +43,13 @@ class Roster:
         queue_s: Seconds before a new request is begun with: tokens queued, and the network.
         prefill_s: Seconds per prompt token.
         decode_s: Seconds per generated token.
-        device_watts: Watts of this device while it computes; 0 for what computes elsewhere.
+        device_watts: Watts of this device while it loads; 0 for what computes elsewhere.
+        base_j: Joules of this device that a query takes whatever its lengths.
+        prompt_j: Likewise, per prompt token.
+        output_j: Likewise, per generated token.
+        energy_spread: Standard deviation of what a query takes, as a share of what is predicted.
+        remote_query_j: Joules of others' computers: least, likely and most, shape (3, targets).
+        remote_output_j: Likewise, per generated token.
         usd_in: Dollars per prompt token.
         usd_out: Dollars per generated token.
     """
@@ -63,6 +70,12 @@ class Roster:
     prefill_s: Floats
     decode_s: Floats
     device_watts: Floats
+    base_j: Floats
+    prompt_j: Floats
+    output_j: Floats
+    energy_spread: Floats
+    remote_query_j: Floats
+    remote_output_j: Floats
     usd_in: Floats
     usd_out: Floats
 
@@ -80,6 +93,7 @@ class Roster:
             return np.array([value(row) for row in rows], dtype=np.float64)
 
         decode_s = 1.0 / column(lambda t: t.rates.decode_tok_s)
+        energy = [_energy(row) for row in rows]
         return cls(
             targets=rows,
             ids=tuple(row.id for row in rows),
@@ -98,12 +112,32 @@ class Roster:
             prefill_s=1.0 / column(lambda t: t.rates.prefill_tok_s),
             decode_s=decode_s,
             device_watts=column(lambda t: t.rates.watts if t.zone is Zone.DEVICE else 0.0),
+            base_j=np.array([each.base_j for each in energy]),
+            prompt_j=np.array([each.prompt_j for each in energy]),
+            output_j=np.array([each.output_j for each in energy]),
+            energy_spread=np.array([each.spread for each in energy]),
+            remote_query_j=_remote(rows, lambda remote: remote.query_j),
+            remote_output_j=_remote(rows, lambda remote: remote.output_j),
             usd_in=column(lambda t: t.usd_in_per_mtok) / 1e6,
             usd_out=column(lambda t: t.usd_out_per_mtok) / 1e6,
         )
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+def _energy(target: Target) -> EnergyRates:
+    """As metered, else watts times seconds; nothing for what computes elsewhere."""
+    if target.zone is not Zone.DEVICE:
+        return EnergyRates(0.0, 0.0, 0.0, 0.0)
+    return target.energy or consumption.prior(target.rates).rates
+
+
+def _remote(
+    rows: Sequence[Target], of: Callable[[RemoteEnergy], tuple[float, float, float]]
+) -> Floats:
+    known = [(0.0, 0.0, 0.0) if row.remote is None else of(row.remote) for row in rows]
+    return np.array(known, dtype=np.float64).reshape(len(rows), 3).T
 
 
 def _lacks(rows: Sequence[Target]) -> NDArray[np.bool_]:

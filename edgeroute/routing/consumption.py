@@ -26,7 +26,7 @@ _FORGET = 0.98
 _MOST_SURPRISE = 4.0
 """Standard deviations that one query may teach; beyond, something else ran."""
 _SETTLED = 10
-_NINE_IN_TEN = 1.645
+NINE_IN_TEN = 1.645
 """Standard deviations of a normal distribution on either side."""
 
 
@@ -106,6 +106,6 @@ def learn(
 def predict(rates: EnergyRates, prompt_tokens: float, output_tokens: float) -> Energy:
     """What a query of these lengths takes, and where it lies nine times out of ten."""
     joules = rates.base_j + prompt_tokens * rates.prompt_j + output_tokens * rates.output_j
-    off = min(1.0, _NINE_IN_TEN * rates.spread)
-    high = joules * (1.0 + _NINE_IN_TEN * rates.spread)
+    off = min(1.0, NINE_IN_TEN * rates.spread)
+    high = joules * (1.0 + NINE_IN_TEN * rates.spread)
     return Energy(joules, joules * (1.0 - off), high, rates.quality)

@@ -10,6 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeroute.domain.decision import Decision, Estimate, Ranked, Refusal, Rejection, Term
+from edgeroute.domain.energy import NOTHING, Energy
+from edgeroute.domain.privacy import Zone
+from edgeroute.domain.target import Target
 from edgeroute.domain.units import Joules, Usd
 from edgeroute.routing import constraints, reasons, score
 from edgeroute.routing.candidates import Floats
@@ -75,6 +78,8 @@ def rank(view: View, appraisal: Appraisal, length: int) -> tuple[Ranked, ...]:
         of.total_s[best].tolist(),
         of.device_joules[best].tolist(),
         of.usd[best].tolist(),
+        of.device_range[:, best].T.tolist(),
+        of.remote_joules[:, best].T.tolist(),
         strict=True,
     )
     return tuple(
@@ -83,10 +88,44 @@ def rank(view: View, appraisal: Appraisal, length: int) -> tuple[Ranked, ...]:
             target.zone,
             utility,
             tuple(map(Term, _TERM_NAMES, terms)),
-            Estimate(p_ok, ttft_s, total_s, Joules(joules), Usd(usd)),
+            Estimate(
+                p_ok,
+                ttft_s,
+                total_s,
+                Joules(joules),
+                Usd(usd),
+                *_energies(target, joules, device_range, remote),
+            ),
         )
-        for target, utility, terms, p_ok, ttft_s, total_s, joules, usd in columns
+        for (
+            target,
+            utility,
+            terms,
+            p_ok,
+            ttft_s,
+            total_s,
+            joules,
+            usd,
+            device_range,
+            remote,
+        ) in columns
     )
+
+
+def _energies(
+    target: Target, joules: float, device_range: list[float], remote: list[float]
+) -> tuple[Energy, Energy]:
+    """Joules of this device, and of everybody."""
+    if target.zone is Zone.DEVICE:
+        quality = "model" if target.energy is None else target.energy.quality
+        low, high = device_range
+        device = Energy(joules, low, high, quality)
+    else:
+        device = NOTHING
+    if target.remote is None:
+        return device, device
+    least, likely, most = remote
+    return device, device + Energy(likely, least, most, "model")
 
 
 def rejections(view: View, appraisal: Appraisal) -> tuple[Rejection, ...]:

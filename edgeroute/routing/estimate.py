@@ -1,10 +1,13 @@
 """What running a request on each candidate would take and give, all candidates at once.
 
 Owns the models of quality, time, energy and money, and the rates of a model that never ran here.
-Joules are watts times seconds of compute: a model, not a measurement.
+Joules of a query are what such queries took (see `consumption`); those of a load are watts times
+seconds.
 """
 
 from dataclasses import dataclass
+
+import numpy as np
 
 from edgeroute.domain.card import ModelShape
 from edgeroute.domain.features import Features, Task
@@ -12,6 +15,7 @@ from edgeroute.domain.hardware import Cpu
 from edgeroute.domain.target import Rates
 from edgeroute.routing import prior
 from edgeroute.routing.candidates import Floats, Roster
+from edgeroute.routing.consumption import NINE_IN_TEN
 
 _UNKNOWN = prior.COLUMN[Task.UNKNOWN]
 
@@ -25,6 +29,8 @@ class Estimates:
         ttft_s: Seconds until the first token: queue, load where it is not warm, prefill.
         total_s: Seconds until the last token.
         device_joules: Energy of this device; 0 for what computes elsewhere.
+        device_range: Where that lies nine times out of ten, shape (2, candidates).
+        remote_joules: Energy of others' computers: least, likely and most, shape (3, candidates).
         usd: Dollars for the expected tokens.
     """
 
@@ -32,6 +38,8 @@ class Estimates:
     ttft_s: Floats
     total_s: Floats
     device_joules: Floats
+    device_range: Floats
+    remote_joules: Floats
     usd: Floats
 
 
@@ -43,11 +51,22 @@ def estimate(features: Features, roster: Roster) -> Estimates:
     prompt, output = features.prompt_tokens, expected_output(features)
     prefill_s = prompt * roster.prefill_s
     compute_s = roster.load_s + prefill_s + output * roster.decode_s
+    short, long = _likely_outputs(features)
+    fixed_j = roster.device_watts * roster.load_s + roster.base_j + prompt * roster.prompt_j
+    off = NINE_IN_TEN * roster.energy_spread
     return Estimates(
         p_ok=_p_ok(features, roster),
         ttft_s=roster.queue_s + roster.load_s + prefill_s,
         total_s=roster.queue_s + compute_s,
-        device_joules=roster.device_watts * compute_s,
+        device_joules=fixed_j + output * roster.output_j,
+        device_range=np.array(
+            [
+                (fixed_j + short * roster.output_j) * np.maximum(0.0, 1.0 - off),
+                (fixed_j + long * roster.output_j) * (1.0 + off),
+            ]
+        ),
+        remote_joules=roster.remote_query_j
+        + np.array([[short], [output], [long]]) * roster.remote_output_j,
         usd=prompt * roster.usd_in + output * roster.usd_out,
     )
 
@@ -57,6 +76,14 @@ def expected_output(features: Features) -> int:
     if features.max_tokens is None:
         return features.output_tokens
     return min(features.output_tokens, features.max_tokens)
+
+
+def _likely_outputs(features: Features) -> tuple[float, float]:
+    """Tokens that nine answers in ten exceed, and that one does; lengths spread evenly in ratio."""
+    half = max(1, features.output_tokens)
+    long = max(half, features.output_tokens_p90 or half)
+    most = float("inf") if features.max_tokens is None else features.max_tokens
+    return min(half * half / long, most), min(float(long), most)
 
 
 def _p_ok(features: Features, roster: Roster) -> Floats:

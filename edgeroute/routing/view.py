@@ -22,6 +22,7 @@ class Facts:
     """What both forms of a view share: everything but the candidates.
 
     Attributes:
+        app: Who asks.
         label: How private the request is, after everything that may tighten it.
         pinned_model: The only target that may answer, where the caller named one.
         power: As it was; weights come from the profile alone.
@@ -31,6 +32,7 @@ class Facts:
     """
 
     id: RequestId
+    app: str
     features: Features
     limits: Limits
     label: Label

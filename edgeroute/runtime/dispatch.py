@@ -90,6 +90,7 @@ class Dispatcher:
         features = world.understanding.features(request)
         return View(
             id=request.id,
+            app=request.app,
             features=features,
             limits=request.limits,
             label=max(request.label, features.label),  # what was found may tighten, never loosen

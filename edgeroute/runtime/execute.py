@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import TypeVar
 
 from edgeroute.domain.decision import Decision
+from edgeroute.domain.energy import NOTHING, Spent
 from edgeroute.domain.errors import DeadlineExceeded, EdgeRouteError, Overloaded, WorkerDied
 from edgeroute.domain.features import Features
 from edgeroute.domain.outcome import Attempt, Outcome
@@ -18,6 +19,7 @@ from edgeroute.domain.request import AnyRequest, Chunk, EmbeddingRequest, Usage
 from edgeroute.domain.units import ModelId
 from edgeroute.ports import Runner
 from edgeroute.routing.estimate import expected_output
+from edgeroute.runtime.metering import Bill
 from edgeroute.runtime.pool import Pool
 from edgeroute.runtime.roster import LiveRoster
 
@@ -69,6 +71,7 @@ class Execution:
         self._attempts: list[Attempt] = []
         self._first_at: float | None = None
         self._usage: Usage | None = None
+        self._bills: list[Bill] = []
         self._ending: Chunk | None = None
         self._error: EdgeRouteError | None = None
 
@@ -84,6 +87,7 @@ class Execution:
                 answer, chunk = await self._in_time(self._first(held))
                 self._first_at = self._clock()
                 while chunk is not None:
+                    self._bills[-1].drew()
                     if chunk.finish is not None:
                         self._ending, self._usage = chunk, chunk.usage or self._usage
                     yield chunk
@@ -107,7 +111,19 @@ class Execution:
             prefill_tok_s=_prefill_tok_s(usage),
             decode_tok_s=_rate(usage.completion_tokens - 1, usage.decode_s),
             error=self._error.code if self._error else None,
+            cached_tokens=usage.cached_tokens,
+            spent=self._spent(usage),
         )
+
+    def _spent(self, usage: Usage) -> Spent | None:
+        """Joules of all attempts, and of whoever else answered; `None` where nobody tried."""
+        remote = None if self._first_at is None else self._roster.remote_energy(self.target)
+        if not self._bills and remote is None:
+            return None
+        device = sum((bill.energy for bill in self._bills), NOTHING)
+        elsewhere = NOTHING if remote is None else remote.energy(usage.completion_tokens)
+        prefill_j = sum(bill.prefill_j for bill in self._bills)
+        return Spent(device, device + elsewhere, prefill_j, device.joules - prefill_j)
 
     @property
     def _left_s(self) -> float | None:
@@ -161,8 +177,10 @@ class Execution:
             with self._roster.in_flight(target, expected_output(self._features)):
                 async with self._pool.lease(target) as runner:
                     waited_s = self._clock() - asked
-                    async with aclosing(self._ask(runner)) as answer:
-                        yield answer
+                    with self._roster.metered(target, runner) as bill:
+                        self._bills.append(bill)
+                        async with aclosing(self._ask(runner)) as answer:
+                            yield answer
         except EdgeRouteError as failure:
             error = failure.code
             if isinstance(failure, Overloaded) and failure.retry_after_s is None:

@@ -7,16 +7,21 @@ something that they hold has changed.
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 from edgeroute.domain.card import ModelCard
+from edgeroute.domain.energy import RemoteEnergy
+from edgeroute.domain.hardware import Telemetry
 from edgeroute.domain.outcome import Outcome
 from edgeroute.domain.privacy import Zone
 from edgeroute.domain.target import Rates, Target
 from edgeroute.domain.units import ModelId
+from edgeroute.ports import Runner
 from edgeroute.residency.pool import ModelStatus
 from edgeroute.routing.candidates import Roster
+from edgeroute.runtime.consumption import Consumptions
+from edgeroute.runtime.metering import Bill, Metering
 from edgeroute.runtime.pool import Pool
 
 _WEIGHT = 0.3
@@ -31,6 +36,8 @@ class LiveRoster:
         pool: Says how every model stands, and grows its version when that changes.
         slots: Requests that one model answers at once.
         prior: Rates of a model that was not measured yet.
+        consumptions: What queries on a model take.
+        metering: Meters them.
     """
 
     def __init__(
@@ -38,10 +45,14 @@ class LiveRoster:
         pool: Pool,
         slots: int,
         prior: Callable[[ModelCard], Rates],
+        consumptions: Consumptions,
+        metering: Metering,
     ) -> None:
         self._pool = pool
         self._slots = slots
         self._prior = prior
+        self._consumptions = consumptions
+        self._metering = metering
         self._cards: Mapping[ModelId, ModelCard] = {}
         self._rates: dict[ModelId, Rates] = {}
         self._expected: dict[ModelId, list[int]] = defaultdict(list)
@@ -84,6 +95,20 @@ class LiveRoster:
             self._note_queue(running)
             running.remove(expected_tokens)
 
+    def metered(self, target: ModelId, runner: Runner) -> AbstractContextManager[Bill]:
+        """Meter a query on a target while it runs."""
+        return self._metering.query(runner, 1.0 / self._rates[target].decode_tok_s)
+
+    def remote_energy(self, target: ModelId) -> RemoteEnergy | None:
+        """What a query takes of others' computers; `None` for what runs on this device."""
+        found = next((row for row in self.current().targets if row.id == target), None)
+        return None if found is None else found.remote
+
+    def set_conditions(self, telemetry: Telemetry) -> None:
+        """Take how the machine stands, as far as it changes what queries take."""
+        if self._consumptions.set_conditions(telemetry):
+            self._changes += 1
+
     def learn(self, outcome: Outcome) -> None:
         """Take the rates that a finished request showed."""
         if outcome.target is None or outcome.target not in self._rates:
@@ -95,6 +120,8 @@ class LiveRoster:
             decode_tok_s=_blend(old.decode_tok_s, outcome.decode_tok_s),
             measured=old.measured or outcome.decode_tok_s is not None,
         )
+        sha256 = self._cards[outcome.target].sha256
+        self._consumptions.learn(sha256, self._prior(self._cards[outcome.target]), outcome)
         self._changes += 1
 
     def learn_load(self, model: ModelId, load_s: float) -> None:
@@ -119,6 +146,7 @@ class LiveRoster:
             queued_tokens=self._queued_tokens(card.id),
             retry_in_s=status.retry_in_s,
             scores=card.scores,
+            energy=self._consumptions.rates(card.sha256),
             capabilities=card.capabilities,
         )
 

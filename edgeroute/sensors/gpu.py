@@ -70,7 +70,7 @@ class Gpus:
         return tuple(replace(gpu, index=index) for index, gpu in enumerate(gpus))
 
     def energies(
-        self, tree: Tree, *, in_use: bool
+        self, tree: Tree, *, gpu_in_use: bool
     ) -> Mapping[str, tuple[int | None, float | None]]:
         """Millijoules counted and watts now of each GPU with memory of its own.
 
@@ -79,7 +79,7 @@ class Gpus:
 
         Args:
             tree: The machine's files.
-            in_use: A model of ours computes on GPUs.
+            gpu_in_use: A model of ours computes on them.
         """
         if self._addresses is None:
             self._addresses = [card.address for card in _cards(tree) if card.address is not None]
@@ -89,7 +89,7 @@ class Gpus:
         told = {}
         for address in self._addresses:
             card = _card(tree, address)
-            may_be_asked = not card.may_sleep or card.in_use or in_use
+            may_be_asked = not card.may_sleep or card.in_use or gpu_in_use
             if may_be_asked and not card.asleep and self._session(nvml) is None:
                 told[f"GPU {address}"] = nvml.energy(tree, address)
         return told

@@ -4,7 +4,7 @@ Owns which sensors make up hardware and telemetry. What each file means is known
 """
 
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 from edgeroute.domain.energy import Metered
@@ -54,10 +54,14 @@ class Meters:
         self._battery = battery
         self._clock = clock
 
-    def read(self) -> tuple[Metered, ...]:
-        """What each says now. Does not raise."""
+    def read(self, *, gpu_in_use: bool = False) -> tuple[Metered, ...]:
+        """What each says now. Does not raise.
+
+        Args:
+            gpu_in_use: A model of ours computes on GPUs; else those that could sleep are not asked.
+        """
         tree, now = Tree(self._root), self._clock()
-        told = tuple(meter.read(tree, now) for meter in self._meters)
+        told = tuple(meter.read(tree, now, gpu_in_use=gpu_in_use) for meter in self._meters)
         self.gaps = (*self._missing, *tree.gaps)
         return told
 
@@ -142,21 +146,17 @@ class Machine:
             suspended_s=_suspended_s() if tree.real else 0.0,
         )
 
-    def meters(
-        self, pids: Callable[[], Iterable[int]], watts: float, gpu_in_use: Callable[[], bool]
-    ) -> "Meters":
+    def meters(self, pids: Callable[[], Iterable[int]], watts: float) -> "Meters":
         """The joule counters of this machine.
 
         Args:
             pids: Our own processes.
             watts: Of one busy CPU, for the model that stands in where nothing is counted.
-            gpu_in_use: Whether a model of ours computes on GPUs; else those that could sleep are
-                not asked.
         """
         tree = Tree(self._root)
         meters = find_meters(
             tree,
-            lambda tree: self._gpus.energies(tree, in_use=gpu_in_use()),
+            self._gpus.energies,
             lambda: process_cpu_s(Tree(self._root), pids()),
             watts,
         )
@@ -166,6 +166,10 @@ class Machine:
     def cpu_times(self, cpus: Collection[int], pids: Iterable[int]) -> CpuTimes | None:
         """CPU seconds so far on these CPUs and of these processes; `None` on macOS always."""
         return read_cpu_times(Tree(self._root), cpus, pids)
+
+    def cpu_seconds(self, pids: Iterable[int]) -> Mapping[int, float]:
+        """CPU seconds of each of these processes that lives, finer than `cpu_times`."""
+        return process_cpu_s(Tree(self._root), pids)
 
     def footprint(self, pid: int) -> Footprint | None:
         """RAM of a process; `None` where it is gone or unreadable, and on macOS always."""

@@ -18,17 +18,28 @@ _SETTLED_J = 1.0
 """A processor counts as much within a second, and a counter that has not moved by then does not."""
 
 
-Asked = Callable[[Tree], Mapping[str, tuple[int | None, float | None]]]
-"""Millijoules counted and watts of each GPU that may be asked now, by name."""
 Spent = Callable[[], Mapping[int, float]]
 """CPU seconds of each of our processes that lives."""
+
+
+class Asked(Protocol):
+    """Asks GPUs."""
+
+    def __call__(
+        self, tree: Tree, *, gpu_in_use: bool
+    ) -> Mapping[str, tuple[int | None, float | None]]:
+        """Millijoules counted and watts of each that may be asked now, by name."""
+        ...
 
 
 class Meter(Protocol):
     """A joule counter that never falls."""
 
-    def read(self, tree: Tree, now: float) -> Metered:
-        """What it says at `now`, monotonic seconds. Does not raise."""
+    def read(self, tree: Tree, now: float, *, gpu_in_use: bool = False) -> Metered:
+        """What it says at `now`, monotonic seconds. Does not raise.
+
+        `gpu_in_use` says that a model of ours computes on GPUs.
+        """
         ...
 
     def edge(self, now: float) -> None:
@@ -48,7 +59,7 @@ class RailMeter:
         self._source = "+".join(rail.label for rail in rails)
         self._integral = Integrator()
 
-    def read(self, tree: Tree, now: float) -> Metered:
+    def read(self, tree: Tree, now: float, *, gpu_in_use: bool = False) -> Metered:
         """See `Meter`."""
         watts = ina3221.total_watts(tree, self._rails)
         if watts is not None:
@@ -74,7 +85,7 @@ class RaplMeter:
         self._packages: dict[str, Accumulator] = {}
         self._whole: bool | None = None
 
-    def read(self, tree: Tree, now: float) -> Metered:
+    def read(self, tree: Tree, now: float, *, gpu_in_use: bool = False) -> Metered:
         """See `Meter`."""
         package_j = _grown(self._packages, rapl.read_energy(tree))
         platform_j = _grown(self._platform, rapl.read_platform(tree))
@@ -121,9 +132,9 @@ class GpuMeter:
         self._counted: dict[str, Accumulator] = {}
         self._integrated: dict[str, Integrator] = {}
 
-    def read(self, tree: Tree, now: float) -> Metered:
+    def read(self, tree: Tree, now: float, *, gpu_in_use: bool = False) -> Metered:
         """See `Meter`."""
-        told = self._ask(tree)
+        told = self._ask(tree, gpu_in_use=gpu_in_use)
         for name, (millijoules, watts) in told.items():
             if millijoules is not None:
                 self._counted.setdefault(name, Accumulator(1e-3)).add(millijoules)
@@ -155,7 +166,7 @@ class BatteryMeter:
         self._power = power
         self._integral = Integrator()
 
-    def read(self, tree: Tree, now: float) -> Metered:
+    def read(self, tree: Tree, now: float, *, gpu_in_use: bool = False) -> Metered:
         """See `Meter`."""
         power = self._power()
         if power.on_battery and power.discharge_w is not None:
@@ -184,7 +195,7 @@ class CpuTimeMeter:
         self._before: dict[int, float] = {}
         self._seconds = 0.0
 
-    def read(self, tree: Tree, now: float) -> Metered:
+    def read(self, tree: Tree, now: float, *, gpu_in_use: bool = False) -> Metered:
         """See `Meter`."""
         spent = self._spent()
         for pid, seconds in spent.items():

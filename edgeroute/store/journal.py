@@ -45,6 +45,7 @@ CREATE TABLE IF NOT EXISTS rates (
 CREATE TABLE IF NOT EXISTS threads (
   sha256 TEXT, engine TEXT, threads INTEGER NOT NULL, PRIMARY KEY (sha256, engine)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS consumption (key TEXT PRIMARY KEY, fit BLOB NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -134,6 +135,14 @@ class SqliteJournal:
         """Calibrated thread counts by model sha256; blocks, for the start and a reload only."""
         query = "SELECT sha256, threads FROM threads WHERE engine = ?"
         return dict(self._read_now(query, (engine,)))
+
+    def write_consumption(self, key: str, fit: bytes) -> None:
+        """Queue what queries on a model take; replaces what was known by that key."""
+        self._write("INSERT OR REPLACE INTO consumption VALUES (?, ?)", (key, fit))
+
+    def consumption(self) -> dict[str, bytes]:
+        """What queries take, by key; blocks, for the start only."""
+        return dict(self._read_now("SELECT key, fit FROM consumption", ()))
 
     def close(self) -> None:
         """Write what is queued and close the file; gives up where the file stays locked."""

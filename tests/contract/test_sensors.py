@@ -107,9 +107,15 @@ def sane_metered(metered: Metered) -> None:
     assert metered.own == (metered.quality == "model")
 
 
+def no_gpus(tree: Tree, *, gpu_in_use: bool) -> dict[str, tuple[int | None, float | None]]:
+    assert tree is not None
+    assert not gpu_in_use
+    return {}
+
+
 def metered_twice(tree: Tree) -> None:
     """Half a minute apart, the same files; no meter falls."""
-    meters = find_meters(tree, lambda _tree: {}, lambda: {7: 1.0}, 5.0)
+    meters = find_meters(tree, no_gpus, lambda: {7: 1.0}, 5.0)
     for meter in meters:
         before, after = meter.read(tree, 0.0), meter.read(tree, 1.0)
         sane_metered(before)
@@ -208,7 +214,7 @@ def test_a_sensor_holds_where_every_file_fails(sensor: str, code: int) -> None:
 
 
 def meters_hold(machine: Machine) -> None:
-    meters = machine.meters(lambda: [os.getpid()], 5.0, lambda: False)
+    meters = machine.meters(lambda: [os.getpid()], 5.0)
     for _ in range(2):
         for metered in (*meters.read(), meters.battery()):
             sane_metered(metered)

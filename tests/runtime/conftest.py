@@ -16,20 +16,22 @@ from edgeroute.domain.load import Budget, EchoBehaviour, Footprint, LoadPlan
 from edgeroute.domain.privacy import Label
 from edgeroute.domain.profile import Profile
 from edgeroute.domain.request import AnyRequest, EmbeddingRequest, Limits, Message, Request
-from edgeroute.domain.target import Rates
+from edgeroute.domain.target import Rates, Warmth
 from edgeroute.domain.units import GIB, Bytes, ModelId, RequestId
 from edgeroute.ports import Runner
 from edgeroute.residency.cores import Cores
 from edgeroute.residency.placement import PlanOptions
 from edgeroute.residency.pool import ModelSpec, PoolState
+from edgeroute.runtime.consumption import Consumptions
 from edgeroute.runtime.dispatch import Answer, Dispatcher, World
 from edgeroute.runtime.governor import Governor
 from edgeroute.runtime.learn import Learner
+from edgeroute.runtime.metering import CpuSeconds, Metering
 from edgeroute.runtime.pool import Pool
 from edgeroute.runtime.record import Record
 from edgeroute.runtime.roster import LiveRoster
 from edgeroute.runtime.telemetry import TelemetryFeed
-from tests.fakes import FakeBackend, FakeJournal, FakeObserver
+from tests.fakes import FakeBackend, FakeJournal, FakeMeters, FakeObserver
 
 NONE = Bytes(0)
 SHAPE = ModelShape("echo", "echo", 0, NONE, 1, 0, 256, 8192, NONE, NONE, NONE, NONE, "none", True)
@@ -107,6 +109,7 @@ class Line:
     record: Record
     observer: FakeObserver
     roster: LiveRoster
+    meters: FakeMeters
 
     async def ask(self, prompt: str, model: str = "auto", limits: Limits | None = None) -> str:
         async with self.dispatcher.answer(asking(prompt, model, limits)) as answer:
@@ -144,7 +147,16 @@ def build_line(
     state = PoolState(specs, Budget(Bytes(ram)))
     governor = Governor(Cores(1, 1), lambda _pids: None, lambda: (), loop.time)
     pool = Pool(state, backend, memory, loop.time, loaded, governor)
-    roster = LiveRoster(pool, slots, lambda _card: RATES)
+    meters = FakeMeters(loop.time)
+    metering = Metering(
+        meters,
+        lambda: CpuSeconds({runner.pid: loop.time() for runner in backend.started}, None),
+        5.0,
+        lambda: [model.model for model in pool.snapshot() if model.warmth is Warmth.WARM],
+        loop.time,
+    )
+    consumptions = Consumptions({}, journal.write_consumption, "fake")
+    roster = LiveRoster(pool, slots, lambda _card: RATES, consumptions, metering)
     roster.replace_cards(models, {})
     record, observer = Record(journal), FakeObserver()
     world = World(
@@ -159,7 +171,7 @@ def build_line(
     )
     learner = Learner(roster, record, observer, lambda: 1.0)
     dispatcher = Dispatcher(world, learner)
-    return Line(dispatcher, pool, backend, memory, journal, record, observer, roster)
+    return Line(dispatcher, pool, backend, memory, journal, record, observer, roster, meters)
 
 
 @pytest.fixture

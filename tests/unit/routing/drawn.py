@@ -76,6 +76,7 @@ def view_of(*targets: Target, **fields: Any) -> View:
     """A view of a plain coding request, with what the test says otherwise."""
     view = View(
         id=RequestId("r1"),
+        app="default",
         features=Features(Task.CODING, 0.95, prompt_tokens=70, output_tokens=300),
         limits=Limits(),
         label=Label.PRIVATE,

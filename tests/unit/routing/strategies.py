@@ -99,6 +99,7 @@ def views(draw: st.DrawFn, least: int = 0) -> View:
     pinned = draw(st.none() | st.sampled_from(names)) if draw(st.booleans()) and names else None
     return View(
         id=RequestId("drawn"),
+        app="default",
         features=draw(features),
         limits=draw(limits),
         label=draw(st.sampled_from(Label)),

@@ -9,6 +9,7 @@ from edgeroute.domain.hardware import Power
 from edgeroute.sensors.clocks import read_clocks
 from edgeroute.sensors.ina3221 import find_rails
 from edgeroute.sensors.meters import BatteryMeter, CpuTimeMeter, Meter, find_meters
+from edgeroute.sensors.sysfs import Tree
 from tests.unit.sensors.drawn import (
     AGX_ORIN,
     CONTAINER,
@@ -28,8 +29,14 @@ ZONES = "/sys/class/powercap"
 MONITOR = "/sys/bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon1"
 
 
+def no_gpus(tree: Tree, *, gpu_in_use: bool) -> dict[str, tuple[int | None, float | None]]:
+    assert tree is not None
+    assert not gpu_in_use
+    return {}
+
+
 def found(tree: Written) -> tuple[Meter, ...]:
-    return find_meters(tree, lambda _tree: {}, lambda: {7: 0.0}, 5.0)
+    return find_meters(tree, no_gpus, lambda: {7: 0.0}, 5.0)
 
 
 def first(files: Files) -> tuple[Meter, Written]:

@@ -21,8 +21,9 @@ from edgeroute.sensors.nvml import Nvml
 machine = Machine(Path(sys.argv[1]), nvml=Nvml())
 readings = [machine.telemetry() for _ in range(2)]
 in_use = len(sys.argv) > 2
-meters = machine.meters(lambda: (), 5.0, lambda: in_use)
-gpu = [[meter for meter in meters.read() if meter.scope == "gpu"] for _ in range(2)]
+meters = machine.meters(lambda: (), 5.0)
+twice = [meters.read(gpu_in_use=in_use) for _ in range(2)]
+gpu = [[meter for meter in reading if meter.scope == "gpu"] for reading in twice]
 told = dataclasses.asdict(readings[-1])
 told["metered"] = [[dataclasses.asdict(meter) for meter in reading] for reading in gpu]
 print(json.dumps(told))

@@ -1,0 +1,40 @@
+"""The parts that know joules, from what the machine can tell and what earlier runs learnt."""
+
+import os
+import time
+from collections.abc import Callable, Collection, Iterable
+
+from edgeroute.domain.hardware import Cpu
+from edgeroute.domain.units import ModelId
+from edgeroute.routing.estimate import WATTS_PER_THREAD
+from edgeroute.runtime.consumption import Consumptions
+from edgeroute.runtime.metering import CpuSeconds, Metering
+from edgeroute.sensors.machine import Machine
+from edgeroute.store.journal import SqliteJournal
+
+
+def build_metering(
+    machine: Machine,
+    cpu: Cpu,
+    workers: Callable[[], Iterable[int]],
+    warm: Callable[[], Collection[ModelId]],
+) -> Metering:
+    """The meters of this machine, and who is billed."""
+
+    def ours() -> tuple[int, ...]:
+        return (os.getpid(), *workers())
+
+    meters = machine.meters(ours, WATTS_PER_THREAD)
+    shared = any(not told.own for told in meters.read())
+
+    def spent() -> CpuSeconds:
+        # What others take matters only to a meter that counts them too.
+        times = machine.cpu_times(cpu.allowed, ()) if shared else None
+        return CpuSeconds(machine.cpu_seconds(ours()), None if times is None else times.everybody)
+
+    return Metering(meters, spent, WATTS_PER_THREAD, warm, time.monotonic)
+
+
+def build_consumptions(journal: SqliteJournal, engine: str) -> Consumptions:
+    """What queries take, as far as earlier runs have learnt it."""
+    return Consumptions(journal.consumption(), journal.write_consumption, engine)

@@ -1,0 +1,273 @@
+"""Joules of queries: reads the meters ten times a second while something is generated.
+
+Owns the timer, the windows and the bills. What a meter is, is the adapter's; who took the joules of
+a window, `routing/attribution`'s.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from edgeroute.domain.energy import Energy, Metered, Quality, Scope, worst
+from edgeroute.domain.units import ModelId
+from edgeroute.ports import Meters, Runner
+from edgeroute.routing.attribution import Parts, Window, Work, share
+from edgeroute.routing.idleness import Idleness
+
+_EVERY_S = 0.1
+_CALM_CORES = 0.1
+"""Our processes take less while nothing is loaded or generated."""
+_SMOOTHING = 0.8
+"""Others' CPU time is told in ticks of 10 ms, too coarse for one window: their share is that of the
+last half second or so."""
+
+
+_MODEL_OFF = 0.5
+"""A core takes half of what is assumed or half as much again: a phone's and a server's differ by
+ten, but watts are calibrated where that matters."""
+_METER_OFF = 0.1
+"""INA3221 and RAPL are a few percent off; the split among queries adds to that."""
+
+
+class CpuSeconds(NamedTuple):
+    """CPU seconds so far.
+
+    Attributes:
+        ours: Of each of our processes that lives.
+        everybody: Of all programs; `None` where that is not told.
+    """
+
+    ours: Mapping[int, float]
+    everybody: float | None
+
+
+@dataclass(eq=False, slots=True)
+class Bill:
+    """What one query has taken so far.
+
+    Attributes:
+        look: Closes the window that is open.
+        quality: Of the worst window; `None` before the first.
+        reading: Nothing has come yet: its prompt is being read.
+        drawn: Pieces that came in this window.
+    """
+
+    runner: Runner
+    step_s: float
+    look: Callable[[], None]
+    prefill_j: float = 0.0
+    decode_j: float = 0.0
+    quality: Quality | None = None
+    reading: bool = True
+    drawn: int = 0
+
+    @property
+    def energy(self) -> Energy:
+        """Both, as far as the meter is to be believed: a model may be off by half."""
+        joules = self.prefill_j + self.decode_j
+        quality = self.quality or "model"
+        off = _MODEL_OFF if quality == "model" else _METER_OFF
+        return Energy(joules, joules * (1 - off), joules * (1 + off), quality)
+
+    def drew(self) -> None:
+        """A piece of text came. With the first one the prompt has been read."""
+        if self.reading:
+            self.look()
+            self.reading = False
+        self.drawn += 1
+
+
+@dataclass(slots=True)
+class Totals:
+    """Joules since the daemon was started, by who took them.
+
+    Attributes:
+        idle: The machine while it did nothing; of the meter with the processor in it.
+        others: Other programs.
+        unclaimed: Of our processes for no query: loads, and the daemon itself.
+    """
+
+    idle: float = 0.0
+    others: float = 0.0
+    queries: float = 0.0
+    unclaimed: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One reading of everything."""
+
+    at: float
+    told: Sequence[Metered]
+    cpu: CpuSeconds
+
+
+class Metering:
+    """The joules of this machine, shared among its queries.
+
+    Args:
+        meters: Of the machine.
+        cpu: Reads CPU seconds.
+        watts: Of one busy CPU, for a moment in which the meter has nothing to say.
+        warm: Models in memory now.
+        clock: Monotonic seconds.
+
+    Attributes:
+        totals: Of everything so far.
+    """
+
+    def __init__(
+        self,
+        meters: Meters,
+        cpu: Callable[[], CpuSeconds],
+        watts: float,
+        warm: Callable[[], Collection[ModelId]],
+        clock: Callable[[], float],
+    ) -> None:
+        self.totals = Totals()
+        self._meters = meters
+        self._cpu = cpu
+        self._watts = watts
+        self._warm = warm
+        self._clock = clock
+        self._bills: list[Bill] = []
+        self._idleness: dict[Scope, Idleness] = defaultdict(Idleness)
+        self._last: _Look | None = None
+        self._foreign = _Foreign()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def told(self) -> Sequence[Metered]:
+        """What the meters said last."""
+        return () if self._last is None else self._last.told
+
+    @property
+    def _gpu_in_use(self) -> bool:
+        return any(bill.runner.plan.gpu_layers for bill in self._bills)
+
+    def idle_w(self, models: Collection[ModelId] = ()) -> float | None:
+        """Watts of the machine while nothing runs and these are warm; `None` is not known yet."""
+        known = [idleness for idleness in self._idleness.values() if idleness.machine_w is not None]
+        return sum(idleness.watts(models) for idleness in known) if known else None
+
+    def warmth_w(self) -> Mapping[ModelId, float]:
+        """Watts that models take for being warm, as far as that was seen."""
+        watts: dict[ModelId, float] = defaultdict(float)
+        for idleness in self._idleness.values():
+            for model, more in idleness.models.items():
+                watts[model] += more
+        return watts
+
+    @contextmanager
+    def query(self, runner: Runner, step_s: float) -> Iterator[Bill]:
+        """Meter a query while it runs; the caller counts its tokens with `Bill.drew`.
+
+        Args:
+            runner: Who answers it.
+            step_s: Seconds that a step of it takes.
+        """
+        self._look()
+        self._meters.edge()
+        bill = Bill(runner, step_s, self._look)
+        self._bills.append(bill)
+        if self._timer is None:
+            self._look_later()
+        try:
+            yield bill
+        finally:
+            self._meters.edge()
+            self._look()
+            self._bills.remove(bill)
+
+    def look_idle(self) -> None:
+        """Read the meters while nothing is generated; does nothing while something is."""
+        if not self._bills:
+            self._look()
+
+    def begin_anew(self) -> None:
+        """The machine has slept: what was counted meanwhile is nobody's."""
+        self._last = None
+
+    def _look_later(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(_EVERY_S, self._look_again)
+
+    def _look_again(self) -> None:
+        self._timer = None
+        if self._bills:
+            self._look()
+            self._look_later()
+
+    def _look(self) -> None:
+        """Close the window that is open and begin another."""
+        now = _Look(self._clock(), self._meters.read(gpu_in_use=self._gpu_in_use), self._cpu())
+        last, self._last = self._last, now
+        if last is None or now.at <= last.at:
+            return
+        seconds = now.at - last.at
+        ours = {
+            pid: max(0.0, spent - last.cpu.ours.get(pid, 0.0))
+            for pid, spent in now.cpu.ours.items()
+        }
+        everybody = self._foreign.everybody(last.cpu, now.cpu, sum(ours.values()))
+        before = {(told.source, told.scope): told.joules for told in last.told}
+        for number, told in enumerate(now.told):
+            then = before.get((told.source, told.scope))
+            grown = None if told.joules is None or then is None else told.joules - then
+            if grown is not None:
+                window = Window(seconds, grown, own=told.own, everybody_s=everybody, workers=ours)
+                self._settle(told, window)
+            elif number == 0:  # the processor's meter is silent: CPU time stands in
+                joules = self._watts * sum(ours.values())
+                self._charge(Window(seconds, joules, own=True, workers=ours), "model")
+        for bill in self._bills:
+            bill.drawn = 0
+
+    def _settle(self, told: Metered, window: Window) -> None:
+        idleness, warm = self._idleness[told.scope], self._warm()
+        computing = sum((window.workers or {}).values())
+        if not self._bills and not told.own and computing < _CALM_CORES * window.seconds:
+            idleness.observe(window.joules / window.seconds, warm)
+        workers = window.workers
+        if told.scope == "gpu":  # who computes on a GPU takes little CPU time, or waits for it
+            offloaded = [bill.runner for bill in self._bills if bill.runner.plan.gpu_layers]
+            workers = {runner.pid: 1.0 for runner in offloaded}
+        everybody = None if told.scope == "gpu" else window.everybody_s
+        idle_w = idleness.watts(warm)
+        window = replace(window, idle_w=idle_w, everybody_s=everybody, workers=workers)
+        self._charge(window, told.quality)
+
+    def _charge(self, window: Window, quality: Quality) -> None:
+        pids = (window.workers or {}).keys()
+        bills = [bill for bill in self._bills if bill.runner.pid in pids]
+        works = [Work(b.runner.pid, b.drawn, b.reading, b.step_s) for b in bills]
+        parts = share(window, works)
+        for bill, prefill, decode in zip(bills, parts.prefill, parts.decode, strict=True):
+            bill.prefill_j += prefill
+            bill.decode_j += decode
+            bill.quality = quality if bill.quality is None else worst(bill.quality, quality)
+        self._add(parts)
+
+    def _add(self, parts: Parts) -> None:
+        self.totals.idle += parts.idle
+        self.totals.others += parts.others
+        self.totals.queries += sum(parts.prefill) + sum(parts.decode)
+        self.totals.unclaimed += sum(parts.processes.values())
+
+
+@dataclass(slots=True)
+class _Foreign:
+    """The share of other programs, smoothed."""
+
+    ours: float = 0.0
+    all: float = 0.0
+
+    def everybody(self, before: CpuSeconds, now: CpuSeconds, ours: float) -> float | None:
+        """CPU seconds of all programs in this window, by their share of the last few."""
+        if before.everybody is None or now.everybody is None:
+            return None
+        self.ours = _SMOOTHING * self.ours + ours
+        self.all = _SMOOTHING * self.all + max(0.0, now.everybody - before.everybody)
+        return ours * max(1.0, self.all / self.ours) if self.ours > 0 else None
