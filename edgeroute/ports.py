@@ -11,7 +11,7 @@ from typing import Protocol
 from edgeroute.domain.energy import Metered
 from edgeroute.domain.features import Features
 from edgeroute.domain.hardware import Hardware, Telemetry
-from edgeroute.domain.load import Footprint, LoadPlan, Pools, ThreadCounts
+from edgeroute.domain.load import Budget, Footprint, LoadPlan, Pools, ThreadCounts
 from edgeroute.domain.request import AnyRequest, Chunk, EmbeddingRequest, Request
 from edgeroute.domain.target import Rates
 from edgeroute.domain.units import Bytes, RequestId
@@ -149,6 +149,31 @@ class Backend(Protocol):
         Raises:
             LoadFailed: With the engine's own reason.
         """
+        ...
+
+
+class MachineMemory(Protocol):
+    """Knows what memory there is, and what models take of it."""
+
+    @property
+    def withheld(self) -> Bytes:
+        """Bytes of RAM that are held back while others are taking memory."""
+        ...
+
+    def budget(self, held: Footprint, *, loading: bool) -> Budget:
+        """What all models together may hold now, given what they hold and whether any loads."""
+        ...
+
+    def gpu_free(self) -> Sequence[int | None]:
+        """Free bytes of each GPU; `None` where it cannot be read."""
+        ...
+
+    def footprint(self, pid: int) -> Footprint | None:
+        """RAM of a process now, `None` where it cannot be read; takes milliseconds, in a thread."""
+        ...
+
+    def learn(self, plan: LoadPlan, footprint: Footprint) -> None:
+        """Remember what a plan takes at most."""
         ...
 
 

@@ -13,6 +13,7 @@ from edgeroute.domain.decision import Decision, Refusal
 from edgeroute.domain.energy import Energy
 from edgeroute.domain.outcome import Outcome
 from edgeroute.residency.pool import ModelStatus
+from edgeroute.residency.prewarm import Guesses
 from edgeroute.routing.view import View
 from edgeroute.runtime.sessions import Sessions
 
@@ -24,10 +25,16 @@ class Metrics:
 
     Args:
         statuses: How every model stands, read at each scrape.
-        sessions: Saved conversations, read as well.
+        guesses: What came of loads that nobody waited for, read as well.
+        sessions: Saved conversations.
     """
 
-    def __init__(self, statuses: Callable[[], Iterable[ModelStatus]], sessions: Sessions) -> None:
+    def __init__(
+        self,
+        statuses: Callable[[], Iterable[ModelStatus]],
+        guesses: Callable[[], Guesses],
+        sessions: Sessions,
+    ) -> None:
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "edgeroute_requests",
@@ -60,7 +67,7 @@ class Metrics:
             buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30),
             registry=self._registry,
         )
-        self._registry.register(_Gauges(statuses, sessions))
+        self._registry.register(_Gauges(statuses, guesses, sessions))
 
     def decided(self, _view: View, decision: Decision | Refusal) -> None:
         """A request was routed or refused."""
@@ -89,10 +96,16 @@ class Metrics:
 
 
 class _Gauges(Collector):
-    """Bytes and leases per model, and of saved conversations, read when asked for."""
+    """Bytes and leases per model, saved conversations and guesses, read when asked for."""
 
-    def __init__(self, statuses: Callable[[], Iterable[ModelStatus]], sessions: Sessions) -> None:
+    def __init__(
+        self,
+        statuses: Callable[[], Iterable[ModelStatus]],
+        guesses: Callable[[], Guesses],
+        sessions: Sessions,
+    ) -> None:
         self._statuses = statuses
+        self._read_guesses = guesses
         self._sessions = sessions
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
@@ -111,4 +124,19 @@ class _Gauges(Collector):
             "Bytes of saved conversations",
             value=self._sessions.held,
         )
-        return held, leases, kept
+        return held, leases, kept, *self._guesses()
+
+    def _guesses(self) -> Iterable[GaugeMetricFamily]:
+        guesses = self._read_guesses()
+        loads = GaugeMetricFamily(
+            "edgeroute_guesses", "Loads that nobody waited for, since the start", labels=["came"]
+        )
+        loads.add_metric(["true"], guesses.used)
+        loads.add_metric(["open_or_wrong"], guesses.loads - guesses.used)
+        yield loads
+        yield GaugeMetricFamily(
+            "edgeroute_wasted_load_bytes", "Read for wrong guesses", value=guesses.wasted_bytes
+        )
+        yield GaugeMetricFamily(
+            "edgeroute_wasted_load_seconds", "Spent on wrong guesses", value=guesses.wasted_s
+        )

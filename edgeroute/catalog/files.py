@@ -1,11 +1,14 @@
-"""A model on the disk: how big, how new, and its hash, all parts of a split one as one file."""
+"""Files on the disk: a model's size, age and hash, and how a file of ours is replaced.
+
+All parts of a split model count as one file.
+"""
 
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from edgeroute.domain.errors import InvalidModelFile
+from edgeroute.domain.errors import InvalidConfig, InvalidModelFile
 from edgeroute.domain.units import MIB
 from edgeroute.wire.parts import parts_of
 
@@ -62,3 +65,18 @@ def hash_model(path: Path, progress: Callable[[int, int], None] | None = None) -
         except OSError as error:
             raise InvalidModelFile(f"{part}: {error.strerror}") from error
     return digest.hexdigest()
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a file in one step, so that no reader ever finds half of it.
+
+    Raises:
+        InvalidConfig: It cannot be written.
+    """
+    partial = path.with_suffix(".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text, "utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise InvalidConfig(f"{path} cannot be written: {error.strerror}") from error

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from edgeroute.catalog.cards import LinkedCard, linked, read_card, refuse_bad_id
-from edgeroute.catalog.files import hash_model, stamp_of
+from edgeroute.catalog.files import hash_model, replace_file, stamp_of
 from edgeroute.catalog.folders import Folders, cards_in, shipped
 from edgeroute.catalog.known import KnownModels
 from edgeroute.domain.card import ModelCard
@@ -141,10 +141,4 @@ def replace_card(card_file: Path, card: LinkedCard) -> None:
         raise InvalidModelFile(
             f"{card.path!r} is not UTF-8, which a card must be", hint="rename the file"
         ) from error
-    partial = card_file.with_suffix(".partial")
-    try:
-        card_file.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, "utf-8")
-        partial.replace(card_file)
-    except OSError as error:
-        raise InvalidConfig(f"{card_file} cannot be written: {error.strerror}") from error
+    replace_file(card_file, text)

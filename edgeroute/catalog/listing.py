@@ -5,16 +5,17 @@ unavailable, with its reason.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from edgeroute.catalog.cards import read_card
 from edgeroute.catalog.folders import Folders, cards_in, shipped
 from edgeroute.catalog.known import KNOWN, KnownModels
+from edgeroute.catalog.pins import read_pins, write_pins
 from edgeroute.catalog.profiles import read_profiles
 from edgeroute.domain.card import ModelCard
-from edgeroute.domain.errors import EdgeRouteError, InvalidRequest
+from edgeroute.domain.errors import EdgeRouteError, InvalidRequest, UnknownModel
 from edgeroute.domain.profile import Profile
 
 
@@ -44,20 +45,42 @@ class Catalog:
         """Read all cards and profiles; opens the headers of no linked file.
 
         Raises:
-            InvalidConfig: A profile is malformed.
+            InvalidConfig: A profile, or the list of pinned models, is malformed.
         """
         known = KnownModels.shipped()
+        pins = read_pins(folders)
         cards: list[ModelCard] = []
         unavailable: list[Unavailable] = []
         for file in _card_files(folders):
             try:
                 _refuse_taken(file, cards)
-                cards.append(read_card(file, known))
+                card = read_card(file, known)
+                cards.append(replace(card, pinned=card.pinned or card.id in pins))
             except EdgeRouteError as error:
                 reason = error.message if error.hint is None else f"{error.message}; {error.hint}"
                 unavailable.append(Unavailable(file.stem, reason))
         profiles = read_profiles(shipped("profiles"), folders.config / "profiles")
         return cls(tuple(cards), tuple(unavailable), profiles)
+
+
+def set_pin(folders: Folders, model: str, *, pinned: bool) -> None:
+    """Pin a model, or let it go like any other.
+
+    Raises:
+        UnknownModel: No model that can be served has this id.
+        InvalidRequest: The model's own card pins it.
+        InvalidConfig: The list cannot be read or written.
+    """
+    pins = read_pins(folders)
+    if (
+        not pinned
+        and model not in pins
+        and any(card.id == model and card.pinned for card in Catalog.load(folders).cards)
+    ):
+        raise InvalidRequest(f"the card of {model!r} pins it", hint="take `pinned` out of its card")
+    if pinned and all(card.id != model for card in Catalog.load(folders).cards):
+        raise UnknownModel(f"no model {model!r}", hint="`edgeroute models` lists all models")
+    write_pins(folders, pins | {model} if pinned else pins - {model})
 
 
 def _card_files(folders: Folders) -> Iterator[Path]:

@@ -9,6 +9,7 @@ from edgeroute.domain.profile import Profile
 from edgeroute.wire.toml import TomlFile
 
 _WEIGHTS = ("value", "per_usd", "per_joule", "per_second")
+_TIMES = ("max_load_s", "idle_release_s", "idle_release_battery_s")
 
 
 def read_profiles(*folders: Path) -> Mapping[str, Profile]:
@@ -29,6 +30,8 @@ def _profile(path: Path) -> Profile:
         weight: float = getattr(profile, name)
         if not 0 <= weight < math.inf:
             raise file.fault((name,), f"{weight} is not a weight of 0 or more")
-    if profile.max_load_s is not None and not profile.max_load_s >= 0:
-        raise file.fault(("max_load_s",), f"{profile.max_load_s} is not a time of 0 s or more")
+    for name in _TIMES:
+        limit: float | None = getattr(profile, name)
+        if limit is not None and not limit >= 0:
+            raise file.fault((name,), f"{limit} is not a time of 0 s or more")
     return profile

@@ -1,4 +1,4 @@
-"""`pull` and `models link | unlink | scan`: which models there are to choose from."""
+"""`pull` and `models link | unlink | pin | unpin | scan`: which models there are to choose from."""
 
 import argparse
 from collections.abc import Callable, Iterator
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edgeroute.catalog import link_model, unlink_model
 from edgeroute.catalog.linking import id_of, linked_already
+from edgeroute.catalog.listing import set_pin
 from edgeroute.catalog.pulling import pull as bring
 from edgeroute.catalog.scanning import Found, found_models
 from edgeroute.cli.show import print_json
@@ -46,6 +47,27 @@ def unlink(options: argparse.Namespace) -> int:
         print_json({"id": options.model, "daemon": told})
     else:
         print(f"unlinked {options.model}")
+    return 0
+
+
+def pin(options: argparse.Namespace) -> int:
+    """Have a model loaded and kept, and tell a running daemon."""
+    return _set_pin(options, pinned=True)
+
+
+def unpin(options: argparse.Namespace) -> int:
+    """Let a model go like any other, and tell a running daemon."""
+    return _set_pin(options, pinned=False)
+
+
+def _set_pin(options: argparse.Namespace, *, pinned: bool) -> int:
+    folders = Folders.from_environment()
+    set_pin(folders, options.model, pinned=pinned)
+    told = reload_daemon(folders)
+    if options.json:
+        print_json({"id": options.model, "pinned": pinned, "daemon": told})
+    else:
+        print(f"{'pinned' if pinned else 'unpinned'} {options.model}")
     return 0
 
 

@@ -1,33 +1,20 @@
-"""`status`, `models` and `doctor`: what runs, what could run, and on what."""
+"""`models` and `doctor`: what could run, and on what."""
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from edgeroute.backends.engine import engine_name, library_folder, offloads
 from edgeroute.backends.states import KEEPS_CONVERSATIONS
 from edgeroute.catalog import Catalog
-from edgeroute.cli.show import print_json, table
-from edgeroute.client import Client
+from edgeroute.cli.show import power_line, print_json, table
 from edgeroute.config import Folders
 from edgeroute.domain.energy import Metered
 from edgeroute.domain.errors import InvalidRequest
 from edgeroute.domain.hardware import Gap, Hardware, Telemetry
-from edgeroute.domain.units import format_bytes, format_seconds
+from edgeroute.domain.units import format_bytes
 from edgeroute.routing.estimate import WATTS_PER_THREAD
 from edgeroute.sensors.machine import Machine
-
-
-def status(options: argparse.Namespace) -> int:
-    """Print how the daemon is doing."""
-    with Client(Folders.from_environment().http_socket) as client:
-        facts = client.get("/edgeroute/status")
-    if options.json:
-        print_json(facts)
-    else:
-        print(*_status_lines(facts), sep="\n")
-    return 0
 
 
 def models(options: argparse.Namespace) -> int:
@@ -101,43 +88,6 @@ def doctor(options: argparse.Namespace) -> int:
     return 0
 
 
-def _status_lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    budget, memory, power = facts["budget"], facts["memory"], facts["power"]
-    yield (
-        f"edgeroute {facts['version']}, process {facts['pid']}, "
-        f"up {format_seconds(facts['up_s'])}, profile {facts['profile']}"
-    )
-    yield (
-        f"memory    {format_bytes(budget['booked'])} of {format_bytes(budget['ram'])} for models, "
-        f"{format_bytes(memory['available'])} of {format_bytes(memory['total'])} available"
-    )
-    kept = facts["conversations"]
-    if kept["kept"]:
-        yield f"          {format_bytes(kept['bytes'])} for {kept['kept']} saved conversations"
-    yield _power_line(power["state"], power["percent"])
-    head = ("MODEL", "STATE", "HOLDS", "RUNNING", "WAITING", "TOK/S", "LOAD")
-    rows = [
-        (
-            model["id"],
-            model["warmth"] + ("" if model["progress"] is None else f" {model['progress']:.0%}"),
-            format_bytes(model["booked"]["file"] + model["booked"]["anon"]),
-            str(model["leases"]),
-            str(model["waiting"]),
-            f"{model['rates']['decode_tok_s']:.0f}" + ("" if model["rates"]["measured"] else "?"),
-            format_seconds(model["rates"]["load_s"]),
-        )
-        for model in facts["models"]
-    ]
-    yield from table([head, *rows])
-    for model in facts["unavailable"]:
-        yield f"{model['id']}: {model['reason']}"
-
-
-def _power_line(state: str, percent: float | None) -> str:
-    charge = "" if percent is None else f", {percent:.0f}%"
-    return f"power     {state.replace('_', ' ')}{charge}"
-
-
 def _doctor_lines(hardware: Hardware, telemetry: Telemetry) -> Iterator[str]:
     cpu, memory, power = hardware.cpu, telemetry.memory, telemetry.power
     if hardware.board:
@@ -158,7 +108,7 @@ def _doctor_lines(hardware: Hardware, telemetry: Telemetry) -> Iterator[str]:
         total = "shared memory" if gpu.total is None else format_bytes(gpu.total)
         yield f"gpu {gpu.index}     {gpu.name}, {total}{asleep}"
     draw = "" if power.discharge_w is None else f", {power.discharge_w:.1f} W"
-    yield _power_line(power.state, power.percent) + draw
+    yield power_line(power.state, power.percent) + draw
     clocks = telemetry.clocks
     modes = (("power mode", clocks.power_mode), ("governor", clocks.governor))
     told = [f"{name} {value}" for name, value in modes if value is not None]

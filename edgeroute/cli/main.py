@@ -104,7 +104,8 @@ def _add_questions(verbs: "Verbs") -> None:
 
 
 def _add_machine(verbs: "Verbs") -> None:
-    _verb(verbs, "status", ("machine", "status"), "Show the daemon: who is warm, memory, power.")
+    _verb(verbs, "status", ("watching", "status"), "Show the daemon: who is warm, memory, power.")
+    _verb(verbs, "top", ("watching", "top"), "The same, live; q leaves.")
     pull = _verb(verbs, "pull", ("library", "pull"), "Bring a model here and make it known.")
     pull.add_argument(
         "source", help="hf:OWNER/REPO/FILE.gguf, the id of a model that comes with us, or a file"
@@ -118,6 +119,10 @@ def _add_machine(verbs: "Verbs") -> None:
     link.add_argument("--id", help="the name to use (a-z 0-9 . _ -)")
     unlink = _verb(actions, "unlink", ("library", "unlink"), "Forget a linked file, not delete it.")
     unlink.add_argument("model", help="its id")
+    pin = _verb(actions, "pin", ("library", "pin"), "Load a model and never let it go.")
+    unpin = _verb(actions, "unpin", ("library", "unpin"), "Let a pinned model go like any other.")
+    for parser in (pin, unpin):
+        parser.add_argument("model", help="its id")
     _verb(
         actions,
         "scan",

@@ -78,3 +78,9 @@ def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     for row in rows:
         cells = zip(row, widths, strict=True)
         yield "  ".join(cell.ljust(width) for cell, width in cells).rstrip()
+
+
+def power_line(state: str, percent: float | None) -> str:
+    """Tell battery and mains."""
+    charge = "" if percent is None else f", {percent:.0f}%"
+    return f"power     {state.replace('_', ' ')}{charge}"

@@ -11,7 +11,7 @@ import random
 import socket
 import time
 import uuid
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,12 @@ from edgeroute.api.rpc import RpcServer
 from edgeroute.api.server import HttpServer
 from edgeroute.backends.engine import engine_name, library_folder, offloads
 from edgeroute.backends.spawn import SpawnBackend
-from edgeroute.backends.states import KEEPS_CONVERSATIONS
 from edgeroute.catalog import Catalog
 from edgeroute.catalog.folders import shipped
 from edgeroute.config import Folders, Settings
 from edgeroute.daemon.energy import build_consumptions, build_metering
 from edgeroute.daemon.memory import MachineMemory
+from edgeroute.daemon.status import StatusBoard
 from edgeroute.domain.card import ModelCard
 from edgeroute.domain.errors import InvalidConfig
 from edgeroute.domain.load import Footprint, LoadPlan
@@ -39,8 +39,9 @@ from edgeroute.domain.units import Bytes, ModelId, RequestId
 from edgeroute.ports import Runner
 from edgeroute.residency.cores import Cores
 from edgeroute.residency.placement import PlanOptions
-from edgeroute.residency.pool import ModelSpec, ModelStatus, PoolState
+from edgeroute.residency.pool import ModelSpec, PoolState
 from edgeroute.routing.estimate import rates_prior
+from edgeroute.runtime.conditions import Conditions
 from edgeroute.runtime.dispatch import Dispatcher, World
 from edgeroute.runtime.footprints import Footprints
 from edgeroute.runtime.governor import Governor
@@ -102,7 +103,7 @@ class Daemon:
     def __init__(self, folders: Folders, settings: Settings) -> None:
         self._folders = folders
         self._settings = settings
-        self._began = time.monotonic()
+        began = time.monotonic()
         self._machine = Machine()
         self._hardware = self._machine.hardware()
         self._catalog = Catalog.load(folders)
@@ -123,17 +124,18 @@ class Daemon:
             self._sessions,
             self._footprints,
             offloads=offloads(library_folder()),
+            clock=time.monotonic,
         )
-        self._cores = Cores(cpu.threads, len(cpu.allowed))
+        cores = Cores(cpu.threads, len(cpu.allowed))
         backend = SpawnBackend(self._machine.footprint)
         self._pool = Pool(
-            PoolState(self._specs(), memory.budget(Footprint()), memory.gpus()),
+            PoolState(self._specs(), memory.budget(Footprint(), loading=False), memory.gpus()),
             backend,
             memory,
             time.monotonic,
             self._loaded,
             Governor(
-                self._cores,
+                cores,
                 lambda pids: self._machine.cpu_times(cpu.allowed, pids),
                 lambda: (os.getpid(), *backend.pids),
                 time.monotonic,
@@ -145,10 +147,15 @@ class Daemon:
             self._pool, settings.slots, self._prior, consumptions, self._metering
         )
         self._use_cards()
-        self._telemetry = TelemetryFeed(self._machine, self._watch_machine)
+        self._conditions = Conditions(
+            self._pool, self._catalog.profiles[settings.profile], time.monotonic, time.time
+        )
+        self._telemetry = TelemetryFeed(
+            self._machine, self._watch_machine, self._pool.glance_s
+        )
         self._roster.set_conditions(self._telemetry.now)
         record = Record(self._journal)
-        metrics = Metrics(self._pool.snapshot, self._sessions)
+        metrics = Metrics(self._pool.snapshot, lambda: self._pool.guesses, self._sessions)
         world = World(
             understanding=Reader.load(shipped("models") / "understanding"),
             profiles=self._catalog.profiles,
@@ -164,7 +171,20 @@ class Daemon:
             record=record,
             metrics=metrics,
             models=lambda: [card.id for card in self._catalog.cards],
-            status=self.status,
+            status=StatusBoard(
+                began=began,
+                folders=folders,
+                profile=settings.profile,
+                engine=_ENGINE,
+                hardware=self._hardware,
+                telemetry=self._telemetry,
+                pool=self._pool,
+                roster=self._roster,
+                sessions=self._sessions,
+                sessions_limit=self._sessions_limit,
+                cores=cores,
+                unavailable=lambda: self._catalog.unavailable,
+            ).read,
             reload=self.reload,
             new_id=lambda: RequestId(uuid.uuid4().hex[:16]),
             wall_clock=time.time,
@@ -172,7 +192,9 @@ class Daemon:
 
     async def serve(self, http: socket.socket, rpc: socket.socket, ready_fd: int | None) -> None:
         """Take requests until told to stop, let answers finish, end the workers."""
+        self._conditions.update(self._telemetry.now.power)
         background = asyncio.create_task(self._telemetry.run(), name="telemetry")
+        self._pool.warm(card.id for card in self._catalog.cards if card.pinned)
         app = build_app(self._house)
         server = HttpServer(app, lambda: self._tell_ready(ready_fd), self._pool.drain)
         native = RpcServer(self._house)
@@ -194,39 +216,12 @@ class Daemon:
         self._catalog = await asyncio.to_thread(Catalog.load, self._folders)
         self._use_cards()
         self._pool.replace_models(self._specs())
+        self._pool.warm(card.id for card in self._catalog.cards if card.pinned)
         return {"models": [card.id for card in self._catalog.cards]}
 
     def _use_cards(self) -> None:
         self._roster.replace_cards(self._catalog.cards, self._measured())
         self._sessions.replace_models(card.sha256 for card in self._catalog.cards)
-
-    def status(self) -> dict[str, Any]:
-        """How everything stands, as plain data."""
-        telemetry, pool = self._telemetry.now, self._pool
-        models = pool.snapshot()
-        return {
-            "version": __version__,
-            "pid": os.getpid(),
-            "up_s": time.monotonic() - self._began,
-            "socket": str(self._folders.http_socket),
-            "rpc_socket": str(self._folders.rpc_socket),
-            "profile": self._settings.profile,
-            "engine": _ENGINE,
-            "memory": asdict(telemetry.memory),
-            "power": asdict(telemetry.power),
-            "budget": {
-                **asdict(pool.budget),
-                "booked": sum(model.booked.ram for model in models),
-            },
-            "conversations": self._sessions_status(),
-            "cores": {
-                "threads": self._hardware.cpu.threads,
-                "taken_by_others": round(self._cores.taken, 2),
-                "contended": self._cores.contended,
-            },
-            "models": [self._model_status(model) for model in models],
-            "unavailable": [{"id": name, "reason": why} for name, why in self._catalog.unavailable],
-        }
 
     def _tell_ready(self, ready_fd: int | None) -> None:
         _log.info(
@@ -240,25 +235,6 @@ class Daemon:
             os.write(ready_fd, b"1")
             os.close(ready_fd)
 
-    def _model_status(self, status: ModelStatus) -> dict[str, Any]:
-        facts, pools = asdict(status), self._pool.pools(status.model)
-        return {
-            **facts,
-            "id": facts.pop("model"),
-            "warmth": status.warmth.name.lower(),
-            "progress": self._pool.progress.get(status.model),
-            "rates": asdict(self._roster.rates(status.model)),
-            "pools": None if pools is None else asdict(pools),
-        }
-
-    def _sessions_status(self) -> dict[str, Any]:
-        return {
-            "kept": len(self._sessions),
-            "bytes": self._sessions.held,
-            "limit": self._sessions_limit() if KEEPS_CONVERSATIONS else 0,
-            "supported": KEEPS_CONVERSATIONS,
-        }
-
     def _sessions_limit(self) -> Bytes:
         everything = self._pool.budget.ram + self._sessions.held
         return share_of(everything, self._settings.conversations)
@@ -266,6 +242,7 @@ class Daemon:
     async def _watch_machine(self) -> None:
         self._metering.look_idle()
         self._roster.set_conditions(self._telemetry.now)
+        self._conditions.update(self._telemetry.now.power)
         self._pool.refresh_budget()
         self._sessions.trim()
         await self._pool.measure()

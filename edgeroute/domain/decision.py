@@ -52,6 +52,7 @@ class Estimate:
         device_joules: Energy of this device.
         device: Likewise, with its interval and what it was learnt from.
         system: Energy of this device and of whoever else would compute.
+        displaced_s: Seconds that others will wait for models which have to go for this one.
     """
 
     p_ok: float
@@ -61,6 +62,7 @@ class Estimate:
     usd: Usd
     device: Energy = NOTHING
     system: Energy = NOTHING
+    displaced_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

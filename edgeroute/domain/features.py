@@ -74,7 +74,7 @@ class Features:
         prompt_tokens: Upper estimate of the prompt's length in tokens.
         output_tokens: Length of the answer in tokens that half of such answers exceed.
         max_tokens: The caller's bound on the answer, or `None`.
-        output_tokens_p90: Length that one such answer in ten exceeds; `None` is not known.
+        output_tokens_p90: Length that one such answer in ten exceeds.
         subject: Most probable subject, or `None` where the task has none.
         subject_probability: Its probability, 0..1.
         needs_tools: P(an answer needs an action or a look-up), 0..1.
@@ -93,7 +93,7 @@ class Features:
     prompt_tokens: int
     output_tokens: int
     max_tokens: int | None = None
-    output_tokens_p90: int | None = None
+    output_tokens_p90: int = 256
     subject: Subject | None = None
     subject_probability: float = 0.0
     needs_tools: float = 0.0

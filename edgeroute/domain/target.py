@@ -55,6 +55,7 @@ class Target:
         max_label: The most private label this target may see.
         queued_tokens: Tokens waiting before a new request would start.
         retry_in_s: Seconds until a failed target may be tried again.
+        displaces_s: Seconds of loading that others will wait for, since models have to go for it.
         tasks: What it may be used for; empty is anything.
         arithmetic_only: It answers pure arithmetic and nothing else.
         energy: What a query takes of this device, as metered; `None` leaves it to watts and
@@ -75,6 +76,7 @@ class Target:
     usd_out_per_mtok: float = 0.0
     queued_tokens: int = 0
     retry_in_s: float = 0.0
+    displaces_s: float = 0.0
     scores: Mapping[Task, float] = field(default_factory=dict)
     capabilities: frozenset[Capability] = frozenset({Capability.CHAT})
     tasks: frozenset[Task] = frozenset()

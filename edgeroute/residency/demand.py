@@ -50,6 +50,14 @@ class Demand:
         """A model is put out for another one."""
         self._evicted[model] = now
 
+    def worth(self, model: ModelId, load_s: float, now: float) -> float:
+        """What a warm model saves by staying: P(reuse) x the seconds that a load takes.
+
+        In a swap storm every load counts the same, so that those stay who are back first (Belady
+        1966): it is the number of swaps that keeps anybody from being served.
+        """
+        return self.reuse.rate(model, now) * (1.0 if self.storms(now) else load_s)
+
     def forget(self, model: ModelId) -> None:
         """A model was removed."""
         self.reuse.forget(model)

@@ -149,7 +149,7 @@ class PoolState:
 
     def snapshot(self, now: float) -> tuple[ModelStatus, ...]:
         """How every model stands; see `statuses`."""
-        return statuses(self._models, now)
+        return statuses(self._models, self._demand, now)
 
     def validate(self) -> None:
         """Check every invariant; for tests, after every event.

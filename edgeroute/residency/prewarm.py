@@ -29,11 +29,13 @@ class Guesses:
         loads: Guesses.
         used: Those that served somebody.
         wasted_bytes: Read of files for those that were put out before they did.
+        wasted_s: Seconds that loading them took.
     """
 
     loads: int = 0
     used: int = 0
     wasted_bytes: int = 0
+    wasted_s: float = 0.0
 
     def charge(self, resident: Resident, now: float) -> None:
         """A guess is put out, or its worker ends, before it has served anybody."""
@@ -41,6 +43,7 @@ class Guesses:
         if resident.state is Warmth.LOADING and resident.load_s > 0:
             share = min(1.0, (now - resident.started_at) / resident.load_s)
         self.wasted_bytes += int(share * resident.spec.card.shape.file_bytes)
+        self.wasted_s += share * resident.load_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,7 @@ class Turn:
         self.claimed: frozenset[ModelId] = frozenset()
         self.reuse = demand.reuse
         self._models = models
+        self._demand = demand
         self._storms = demand.storms(now)
         self._now = now
         self._settings = settings
@@ -180,17 +181,12 @@ class Turn:
         return self._choose(first, short) or self._choose([*first, *idle], short)
 
     def _choose(self, among: Iterable[Resident], short: Budget) -> list[Resident]:
-        """The least valuable that make up for `short`; nobody where all together do not.
-
-        In a swap storm every load counts the same, so that those stay who are back first (Belady
-        1966): it is the number of swaps that keeps anybody from being served.
-        """
+        """The least valuable that make up for `short`; nobody where all together do not."""
         candidates = [
             Candidate(
                 resident.id,
                 self._models.ledger.live(resident.id),
-                worth=self.reuse.rate(resident.id, self._now)
-                * (1.0 if self._storms else resident.load_s),
+                worth=self._demand.worth(resident.id, resident.load_s, self._now),
             )
             for resident in among
         ]

@@ -40,6 +40,7 @@ class Roster:
         retry_in_s: Seconds until a failed target may be tried again.
         quality: P(acceptable), shape (targets, tasks) in the order of `prior.COLUMN`.
         load_s: Seconds until it is warm; 0 where it is.
+        displaced_s: Seconds that others will wait for models that have to go for it.
         queue_s: Seconds before a new request is begun with: tokens queued, and the network.
         prefill_s: Seconds per prompt token.
         decode_s: Seconds per generated token.
@@ -66,6 +67,7 @@ class Roster:
     retry_in_s: Floats
     quality: Floats
     load_s: Floats
+    displaced_s: Floats
     queue_s: Floats
     prefill_s: Floats
     decode_s: Floats
@@ -107,6 +109,7 @@ class Roster:
             retry_in_s=column(lambda t: t.retry_in_s),
             quality=_quality(rows),
             load_s=column(lambda t: 0.0 if t.warmth is Warmth.WARM else t.rates.load_s),
+            displaced_s=column(lambda t: t.displaces_s),
             queue_s=column(lambda t: t.queued_tokens) * decode_s
             + column(lambda t: t.rates.latency_s),
             prefill_s=1.0 / column(lambda t: t.rates.prefill_tok_s),

@@ -80,6 +80,7 @@ def rank(view: View, appraisal: Appraisal, length: int) -> tuple[Ranked, ...]:
         of.usd[best].tolist(),
         of.device_range[:, best].T.tolist(),
         of.remote_joules[:, best].T.tolist(),
+        (of.everybody_s - of.total_s)[best].tolist(),
         strict=True,
     )
     return tuple(
@@ -95,6 +96,7 @@ def rank(view: View, appraisal: Appraisal, length: int) -> tuple[Ranked, ...]:
                 Joules(joules),
                 Usd(usd),
                 *_energies(target, joules, device_range, remote),
+                displaced_s,
             ),
         )
         for (
@@ -108,6 +110,7 @@ def rank(view: View, appraisal: Appraisal, length: int) -> tuple[Ranked, ...]:
             usd,
             device_range,
             remote,
+            displaced_s,
         ) in columns
     )
 

@@ -32,6 +32,8 @@ class Estimates:
         device_range: Where that lies nine times out of ten, shape (2, candidates).
         remote_joules: Energy of others' computers: least, likely and most, shape (3, candidates).
         usd: Dollars for the expected tokens.
+        everybody_s: Seconds until the last token, and those that others will wait for models
+            which have to go for this one.
     """
 
     p_ok: Floats
@@ -41,6 +43,7 @@ class Estimates:
     device_range: Floats
     remote_joules: Floats
     usd: Floats
+    everybody_s: Floats
 
 
 def estimate(features: Features, roster: Roster) -> Estimates:
@@ -68,6 +71,7 @@ def estimate(features: Features, roster: Roster) -> Estimates:
         remote_joules=roster.remote_query_j
         + np.array([[short], [output], [long]]) * roster.remote_output_j,
         usd=prompt * roster.usd_in + output * roster.usd_out,
+        everybody_s=roster.queue_s + compute_s + roster.displaced_s,
     )
 
 

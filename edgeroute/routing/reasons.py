@@ -101,13 +101,20 @@ def _difference(term: str, winner: Estimate, other: Estimate) -> str:
     if term == "quality":
         return f"has P(ok) {_share(other.p_ok)}"
     if term == "time":
-        seconds = other.total_s - winner.total_s
-        return f"is {format_seconds(abs(seconds))} {'faster' if seconds < 0 else 'slower'}"
+        return _time_difference(winner, other)
     if term == "energy":
         joules = other.device_joules - winner.device_joules
         return f"takes {abs(joules):.3g} J {'less' if joules < 0 else 'more'}"
     usd = other.usd - winner.usd
     return f"costs ${abs(usd):.2g} {'less' if usd < 0 else 'more'}"
+
+
+def _time_difference(winner: Estimate, other: Estimate) -> str:
+    own = other.total_s - winner.total_s
+    others = other.displaced_s - winner.displaced_s
+    if abs(others) > abs(own):
+        return f"makes others wait {format_seconds(abs(others))} {'less' if others < 0 else 'more'}"
+    return f"is {format_seconds(abs(own))} {'faster' if own < 0 else 'slower'}"
 
 
 def _share(probability: float) -> str:

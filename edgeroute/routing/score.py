@@ -32,7 +32,7 @@ OBJECTIVES = (
     Objective("quality", "", lambda p: p.value, lambda e: e.p_ok),
     Objective("money", "a dollar", lambda p: -p.per_usd, lambda e: e.usd),
     Objective("energy", "a joule", lambda p: -p.per_joule, lambda e: e.device_joules),
-    Objective("time", "a second", lambda p: -p.per_second, lambda e: e.total_s),
+    Objective("time", "a second", lambda p: -p.per_second, lambda e: e.everybody_s),
 )
 
 

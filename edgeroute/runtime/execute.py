@@ -26,8 +26,6 @@ from edgeroute.runtime.roster import LiveRoster
 _ATTEMPTS = 3
 """Tries for one request. A target whose worker died is tried again after the others, since it is
 back within its back-off."""
-_LONG = 3
-"""How much longer than half of all answers one in ten is: lengths are spread like exp(0.9 z)."""
 _TELLING_PREFILL = 32
 """Tokens; a shorter prefill, as of a conversation that was in memory but for its last turn, tells
 what a step takes and not how fast prompts are read."""
@@ -165,7 +163,7 @@ class Execution:
     def _ask(self, runner: Runner) -> _Answer:
         if isinstance(self._request, EmbeddingRequest):
             return runner.embed(self._request, self._left_s)
-        return runner.generate(self._request, _long_output(self._features), self._left_s)
+        return runner.generate(self._request, self._features.output_tokens_p90, self._left_s)
 
     @asynccontextmanager
     async def _on(self, target: ModelId) -> AsyncGenerator[_Answer, None]:
@@ -175,7 +173,7 @@ class Execution:
         error: str | None = None
         try:
             with self._roster.in_flight(target, expected_output(self._features)):
-                async with self._pool.lease(target) as runner:
+                async with self._pool.lease(target, self._request.app) as runner:
                     waited_s = self._clock() - asked
                     with self._roster.metered(target, runner) as bill:
                         self._bills.append(bill)
@@ -191,11 +189,6 @@ class Execution:
         finally:
             waited_s = self._clock() - asked if waited_s is None else waited_s
             self._attempts.append(Attempt(target, error, waited_s))
-
-
-def _long_output(features: Features) -> int:
-    """Tokens that one such answer in ten exceeds."""
-    return features.output_tokens_p90 or _LONG * features.output_tokens
 
 
 def _prefill_tok_s(usage: Usage) -> float | None:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 from edgeroute.domain.errors import (
     EdgeRouteError,
@@ -22,10 +22,11 @@ from edgeroute.domain.errors import (
     WorkerDied,
 )
 from edgeroute.domain.load import Budget, Footprint, LoadPlan, Pools
-from edgeroute.domain.units import LeaseId, ModelId, format_bytes
-from edgeroute.ports import Backend, Runner
+from edgeroute.domain.units import Bytes, LeaseId, ModelId, format_bytes
+from edgeroute.ports import Backend, MachineMemory, Runner
 from edgeroute.residency.messages import (
     BudgetChanged,
+    ConditionsChanged,
     Deny,
     DenyCode,
     Event,
@@ -45,7 +46,9 @@ from edgeroute.residency.messages import (
 )
 from edgeroute.residency.messages import LoadFailed as LoadFailedEvent
 from edgeroute.residency.pool import ModelSpec, ModelStatus, PoolState
+from edgeroute.residency.prewarm import Guesses
 from edgeroute.runtime.governor import Governor
+from edgeroute.runtime.reclaim import gpu_is_back
 
 _ERRORS: dict[DenyCode, type[EdgeRouteError]] = {
     "unknown_model": UnknownModel,
@@ -63,30 +66,9 @@ _SAVE_S = 2.0
 """Before that, seconds that it has to save its conversations; 1 GiB is copied in half of one."""
 
 
-_RECLAIM_EVERY_S = 0.25
-_RECLAIM_READINGS = 240
-_RECLAIM_SLACK = 0.05
-"""Share of a model's GPU bytes that others may have taken meanwhile."""
-
-
-class MachineMemory(Protocol):
-    """Knows what memory there is, and what models take of it."""
-
-    def budget(self, held: Footprint) -> Budget:
-        """What all models together may hold now, given what they hold."""
-        ...
-
-    def gpu_free(self) -> Sequence[int | None]:
-        """Free bytes of each GPU; `None` where it cannot be read."""
-        ...
-
-    def footprint(self, pid: int) -> Footprint | None:
-        """RAM of a process now, `None` where it cannot be read; takes milliseconds, in a thread."""
-        ...
-
-    def learn(self, plan: LoadPlan, footprint: Footprint) -> None:
-        """Remember what a plan takes at most."""
-        ...
+_NOTHING_TO_GIVE_S, _EVERY_S, _TENSE_S = 5.0, 1.0, 0.25
+"""Between two looks at the memory: without a model, with one, and while others are taking it. A
+program can take a gibibyte a second, which is the least margin; a look takes half a millisecond."""
 
 
 class Pool:
@@ -130,8 +112,8 @@ class Pool:
         self._ended = False
 
     @asynccontextmanager
-    async def lease(self, model: ModelId) -> AsyncGenerator[Runner, None]:
-        """Hold a model warm; waits for memory and for the load.
+    async def lease(self, model: ModelId, app: str = "") -> AsyncGenerator[Runner, None]:
+        """Hold a model warm for an app; waits for memory and for the load.
 
         Raises:
             UnknownModel, NoTarget, Overloaded, LoadFailed, WorkerDied: The pool denied the lease;
@@ -147,7 +129,7 @@ class Pool:
         lease = LeaseId(next(self._ids))
         self._waiting[lease] = asyncio.get_running_loop().create_future()
         granted = self._waiting[lease]
-        self._tell(LeaseAsked(lease, model))
+        self._tell(LeaseAsked(lease, model, app))
         try:
             runner = await granted
             with self._governor.working(runner):
@@ -156,9 +138,34 @@ class Pool:
             self._waiting.pop(lease, None)
             self._tell(LeaseDropped(lease))
 
+    def glance_s(self) -> float:
+        """Seconds after which the memory is worth another look."""
+        if not self._lives:
+            return _NOTHING_TO_GIVE_S
+        return _TENSE_S if self.withheld else _EVERY_S
+
     def refresh_budget(self) -> None:
         """Read the memory of the machine and tell the state."""
-        self._tell(BudgetChanged(self._machine.budget(self._state.held)))
+        self._tell(
+            BudgetChanged(self._machine.budget(self._state.held, loading=bool(self.progress)))
+        )
+
+    def warm(self, models: Iterable[ModelId]) -> None:
+        """Load models that are to be warm whether or not anybody asks; failures are the log's."""
+        for model in models:
+            if model not in self._runners:
+                self._keep(self._warm(model))
+
+    async def _warm(self, model: ModelId) -> None:
+        try:
+            async with self.lease(model):
+                pass
+        except EdgeRouteError as error:
+            _log.warning("%s is pinned and cannot be loaded: %s", model, error.message)
+
+    def change_conditions(self, conditions: ConditionsChanged) -> None:
+        """The machine stands differently: on battery, say."""
+        self._tell(conditions)
 
     async def measure(self) -> None:
         """Measure every worker that has worked since the last time, and book what it has grown."""
@@ -189,6 +196,21 @@ class Pool:
         """What the RAM of a loaded model consisted of when it became ready."""
         runner = self._runners.get(model)
         return None if runner is None else runner.pools
+
+    @property
+    def guesses(self) -> Guesses:
+        """What came of models that were loaded before anybody asked."""
+        return self._state.guesses
+
+    @property
+    def withheld(self) -> Bytes:
+        """Bytes of RAM that are held back while others are taking memory."""
+        return self._machine.withheld
+
+    @property
+    def lost(self) -> Footprint:
+        """What ended workers did not give back."""
+        return self._state.lost
 
     @property
     def budget(self) -> Budget:
@@ -349,18 +371,9 @@ class Pool:
             self._tell(Exited(model))
 
     async def _reclaim_gpu(self, life: "_Life", held: Sequence[int]) -> None:
-        """Wait until freed GPU memory is seen to be free; it reappears late, or never."""
-        for _ in range(_RECLAIM_READINGS):
-            if self._ended:
-                return
-            back = zip(self._machine.gpu_free(), life.gpu_free_before, held, strict=False)
-            if all(
-                now is None or was is None or now >= was - size * _RECLAIM_SLACK
-                for now, was, size in back
-            ):
-                self._tell(Reclaimed(life.model))
-                return
-            await asyncio.sleep(_RECLAIM_EVERY_S)
+        before = life.gpu_free_before
+        if await gpu_is_back(self._machine, before, held, lambda: self._ended):
+            self._tell(Reclaimed(life.model))
 
 
 @dataclass(slots=True, eq=False)

@@ -145,6 +145,7 @@ class LiveRoster:
             warmth=status.warmth,
             queued_tokens=self._queued_tokens(card.id),
             retry_in_s=status.retry_in_s,
+            displaces_s=status.displaces_s,
             scores=card.scores,
             energy=self._consumptions.rates(card.sha256),
             capabilities=card.capabilities,

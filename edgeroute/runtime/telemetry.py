@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable
 from edgeroute.domain.hardware import Telemetry
 from edgeroute.ports import Sensors
 
-_EVERY_S = 5.0
-
 
 class TelemetryFeed:
     """The latest telemetry.
@@ -15,16 +13,23 @@ class TelemetryFeed:
     Args:
         sensors: Read in a thread; a reading may touch slow files.
         changed: Waited for after every reading.
+        every_s: Seconds until the next.
     """
 
-    def __init__(self, sensors: Sensors, changed: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        sensors: Sensors,
+        changed: Callable[[], Awaitable[None]],
+        every_s: Callable[[], float],
+    ) -> None:
         self._sensors = sensors
         self._changed = changed
+        self._every_s = every_s
         self.now: Telemetry = sensors.telemetry()
 
     async def run(self) -> None:
         """Read until cancelled."""
         while True:
-            await asyncio.sleep(_EVERY_S)
+            await asyncio.sleep(self._every_s())
             self.now = await asyncio.to_thread(self._sensors.telemetry)
             await self._changed()

@@ -50,10 +50,13 @@ class FakeMemory:
     def __init__(self, ram: int) -> None:
         self.ram = ram
         self.gpu: list[int | None] = []
+        self.withheld = Bytes(0)
+        self.loading: list[bool] = []
         self.held: dict[int, Footprint] = {}
         self.learned: dict[str, Footprint] = {}
 
-    def budget(self, held: Footprint) -> Budget:
+    def budget(self, held: Footprint, *, loading: bool) -> Budget:
+        self.loading.append(loading)
         assert held.ram >= 0
         return Budget(Bytes(self.ram))
 
@@ -165,7 +168,7 @@ def build_line(
         default_profile="balanced",
         roster=roster,
         pool=pool,
-        telemetry=TelemetryFeed(FakeSensors(), pool.measure),
+        telemetry=TelemetryFeed(FakeSensors(), pool.measure, pool.glance_s),
         clock=loop.time,
         draw=lambda: 0.5,
     )

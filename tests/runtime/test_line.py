@@ -2,7 +2,6 @@
 
 import asyncio
 import struct
-from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
@@ -21,14 +20,12 @@ from edgeroute.domain.errors import (
     Unsupported,
     WorkerDied,
 )
-from edgeroute.domain.features import Features, Task
 from edgeroute.domain.load import EchoBehaviour, Footprint
 from edgeroute.domain.privacy import Label
 from edgeroute.domain.request import AnswerForm, EmbeddingRequest, Limits
 from edgeroute.domain.units import GIB, MIB, Bytes, ModelId, RequestId
 from edgeroute.residency.placement import PlanOptions
 from edgeroute.residency.pool import ModelSpec
-from edgeroute.runtime.execute import Execution
 from tests.runtime.conftest import Line, asking, build_line, card, text_of
 
 pytestmark = pytest.mark.looptime
@@ -303,17 +300,6 @@ async def test_a_run_knows_how_long_it_may_be_and_what_is_left_of_its_deadline(t
     assert [asked[1:] for asked in runner.asked] == [(25, 9.0), (25, None)]  # the load took 1 s
 
 
-async def test_without_a_known_length_a_long_answer_is_a_few_times_the_usual_one() -> None:
-    line = build_line(card("m", EchoBehaviour(), 0.9))
-    _, decision = line.dispatcher.decide(asking("hello"))
-    features = Features(Task.MATH, 1.0, 1, output_tokens=10)
-    args = (line.pool, line.roster, asyncio.get_running_loop().time)
-    async with aclosing(Execution(asking("hello"), features, decision, *args).chunks()) as chunks:
-        assert [chunk.text async for chunk in chunks] == ["hello", ""]
-    assert line.backend.started[0].asked[0][1] == 30
-    await line.pool.close()
-
-
 async def test_a_prefill_is_as_fast_as_what_it_really_read() -> None:
     line = build_line(card("m", EchoBehaviour(), 0.9))
     rates = []
@@ -325,6 +311,20 @@ async def test_a_prefill_is_as_fast_as_what_it_really_read() -> None:
         rates.append(answer.outcome().prefill_tok_s)
     assert rates == [pytest.approx(600), pytest.approx(400), None]  # two tokens tell nothing
     await line.pool.close()
+
+
+async def test_closing_does_not_wait_for_gpu_memory_that_never_comes_back() -> None:
+    line = build_line(card("m", EchoBehaviour(), 0.9))
+    line.memory.gpu = [1000]
+    await line.ask("hello")
+    (runner,) = line.backend.started
+    runner.footprint = type(runner.footprint)(anon=Bytes(1), gpu=(Bytes(600),))
+    line.memory.gpu = [400]
+    runner.die()
+    await asyncio.sleep(1)
+    now = asyncio.get_running_loop().time()
+    await line.pool.close()
+    assert asyncio.get_running_loop().time() - now < 1.0
 
 
 async def test_gpu_memory_is_waited_for_until_it_is_seen_to_be_free() -> None:

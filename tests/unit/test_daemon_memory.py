@@ -31,34 +31,40 @@ class WithGpu:
 
 
 def test_a_build_for_gpus_may_use_them() -> None:
-    memory = MachineMemory(WithGpu(), None, Sessions(lambda: 0), FOOTPRINTS, offloads=True)
+    memory = MachineMemory(
+        WithGpu(), None, Sessions(lambda: 0), FOOTPRINTS, offloads=True, clock=lambda: 0.0
+    )
     assert list(memory.gpus()) == [CARD]
     assert list(memory.gpu_free()) == [7 * GIB]
-    assert memory.budget(Footprint()).gpu[0] > 6 * GIB
+    assert memory.budget(Footprint(), loading=False).gpu[0] > 6 * GIB
 
 
 def test_a_build_for_the_cpu_knows_of_none() -> None:
-    memory = MachineMemory(WithGpu(), None, Sessions(lambda: 0), FOOTPRINTS, offloads=False)
+    memory = MachineMemory(
+        WithGpu(), None, Sessions(lambda: 0), FOOTPRINTS, offloads=False, clock=lambda: 0.0
+    )
     assert list(memory.gpus()) == []
-    assert memory.budget(Footprint()).gpu == ()
+    assert memory.budget(Footprint(), loading=False).gpu == ()
 
 
 def test_saved_conversations_count_in_a_budget_that_the_user_has_set() -> None:
     sessions = Sessions(lambda: GIB)
     sessions.held = Bytes(GIB // 2)
-    memory = MachineMemory(WithGpu(), Bytes(2 * GIB), sessions, FOOTPRINTS, offloads=False)
-    assert memory.budget(Footprint()).ram == 2 * GIB - GIB // 2
+    memory = MachineMemory(
+        WithGpu(), Bytes(2 * GIB), sessions, FOOTPRINTS, offloads=False, clock=lambda: 0.0
+    )
+    assert memory.budget(Footprint(), loading=False).ram == 2 * GIB - GIB // 2
     sessions.held = Bytes(3 * GIB)
-    assert memory.budget(Footprint()).ram == 0
+    assert memory.budget(Footprint(), loading=False).ram == 0
 
 
 def test_a_budget_that_follows_the_machine_is_less_by_them_already() -> None:
     """Their pages are shared memory, which the kernel does not call available."""
     sessions = Sessions(lambda: GIB)
-    memory = MachineMemory(WithGpu(), None, sessions, FOOTPRINTS, offloads=False)
-    before = memory.budget(Footprint())
+    memory = MachineMemory(WithGpu(), None, sessions, FOOTPRINTS, offloads=False, clock=lambda: 0.0)
+    before = memory.budget(Footprint(), loading=False)
     sessions.held = Bytes(GIB // 2)
-    assert memory.budget(Footprint()) == before
+    assert memory.budget(Footprint(), loading=False) == before
 
 
 @pytest.mark.parametrize(

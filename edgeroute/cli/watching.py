@@ -1,0 +1,119 @@
+"""`status` and `top`: who is warm and why, what each holds, and who would go next."""
+
+import argparse
+import select
+import sys
+import termios
+import tty
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from edgeroute.cli.show import power_line, print_json, table
+from edgeroute.client import Client
+from edgeroute.config import Folders
+from edgeroute.domain.units import format_bytes, format_seconds
+
+_EVERY_S = 1.0
+_POOLS = {"file": "files", "kv": "KV"}
+"""How the pools are called, where not as in the facts."""
+_LEAVE = frozenset("qQ\x1b\x03\x04")
+"""Keys that end `top`: q, escape, and what Ctrl-C and Ctrl-D send."""
+
+
+def status(options: argparse.Namespace) -> int:
+    """Print how the daemon is doing."""
+    facts = _facts()
+    if options.json:
+        print_json(facts)
+    else:
+        print(*status_lines(facts), sep="\n")
+    return 0
+
+
+def top(options: argparse.Namespace) -> int:
+    """Show the same again every second until `q`; once where nobody watches."""
+    if options.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return status(options)
+    from rich.console import Console  # noqa: PLC0415 - rich is slow to import, needed only here
+    from rich.live import Live  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    with _keys() as keys, Live(console=Console(), screen=True, auto_refresh=False) as shown:
+        while True:
+            lines = [*status_lines(_facts()), "", "q to leave"]
+            shown.update(Text("\n".join(lines), no_wrap=True, overflow="crop"), refresh=True)
+            if select.select([keys], [], [], _EVERY_S)[0] and keys.read(1) in _LEAVE:
+                return 0
+
+
+def status_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Tell the state in lines, the widest of which is the table of models."""
+    yield from _machine_lines(facts)
+    head = ("MODEL", "STATE", "HOLDS", "RUN", "WAIT", "TOK/S", "LOAD", "NEXT", "COSTS", "WHY")
+    yield from table([head, *map(_row, facts["models"])])
+    for model in facts["models"]:
+        if model["pools"] is not None:
+            pools = model["pools"].items()
+            parts = (
+                f"{_POOLS.get(name, name)} {format_bytes(held)}" for name, held in pools if held
+            )
+            yield f"{model['id']} loaded with {', '.join(parts)}"
+    for model in facts["unavailable"]:
+        yield f"{model['id']}: {model['reason']}"
+
+
+def _machine_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    budget, memory, power = facts["budget"], facts["memory"], facts["power"]
+    yield (
+        f"edgeroute {facts['version']}, process {facts['pid']}, "
+        f"up {format_seconds(facts['up_s'])}, profile {facts['profile']}"
+    )
+    withheld = f", {format_bytes(budget['withheld'])} held back" if budget["withheld"] else ""
+    lost = f", {format_bytes(budget['lost'])} lost" if budget["lost"] else ""
+    yield (
+        f"memory    {format_bytes(budget['booked'])} of {format_bytes(budget['ram'])} for models"
+        f"{withheld}{lost}, "
+        f"{format_bytes(memory['available'])} of {format_bytes(memory['total'])} available"
+    )
+    kept = facts["conversations"]
+    if kept["kept"]:
+        yield f"          {format_bytes(kept['bytes'])} for {kept['kept']} saved conversations"
+    yield power_line(power["state"], power["percent"])
+    guesses = facts["guesses"]
+    if guesses["loads"]:
+        wasted = f"{format_bytes(guesses['wasted_bytes'])} and {guesses['wasted_joules']:.0f} J"
+        yield f"guesses   {guesses['used']} of {guesses['loads']} were right, {wasted} for others"
+
+
+def _row(model: Mapping[str, Any]) -> tuple[str, ...]:
+    """NEXT is its place among those who would go, COSTS what its going or coming would."""
+    costs = model["reload_s"] if model["goes"] is not None else model["displaces_s"]
+    return (
+        model["id"],
+        model["warmth"] + ("" if model["progress"] is None else f" {model['progress']:.0%}"),
+        format_bytes(model["booked"]["file"] + model["booked"]["anon"]),
+        str(model["leases"]),
+        str(model["waiting"]),
+        f"{model['rates']['decode_tok_s']:.0f}" + ("" if model["rates"]["measured"] else "?"),
+        format_seconds(model["rates"]["load_s"]),
+        "" if model["goes"] is None else str(model["goes"]),
+        format_seconds(costs) if costs else "",
+        model["why"],
+    )
+
+
+def _facts() -> dict[str, Any]:
+    with Client(Folders.from_environment().http_socket) as client:
+        return client.get("/edgeroute/status")
+
+
+@contextmanager
+def _keys() -> Iterator[Any]:
+    """The keyboard, one key at a time and unseen, and afterwards as it was."""
+    before = termios.tcgetattr(sys.stdin)
+    tty.setcbreak(sys.stdin)
+    try:
+        yield sys.stdin
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)

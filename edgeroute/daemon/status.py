@@ -1,0 +1,96 @@
+"""How everything stands, as plain data for `GET /edgeroute/status`."""
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from edgeroute import __version__
+from edgeroute.backends.states import KEEPS_CONVERSATIONS
+from edgeroute.config import Folders
+from edgeroute.domain.hardware import Hardware
+from edgeroute.residency.cores import Cores
+from edgeroute.residency.pool import ModelStatus
+from edgeroute.runtime.pool import Pool
+from edgeroute.runtime.roster import LiveRoster
+from edgeroute.runtime.sessions import Sessions
+from edgeroute.runtime.telemetry import TelemetryFeed
+
+
+@dataclass(frozen=True, slots=True)
+class StatusBoard:
+    """Looks at every part when it is asked.
+
+    Attributes:
+        began: When the daemon did, monotonic seconds.
+        sessions_limit: Bytes that saved conversations may hold now.
+        unavailable: Models that cannot be served, and why.
+    """
+
+    began: float
+    folders: Folders
+    profile: str
+    engine: str
+    hardware: Hardware
+    telemetry: TelemetryFeed
+    pool: Pool
+    roster: LiveRoster
+    sessions: Sessions
+    sessions_limit: Callable[[], int]
+    cores: Cores
+    unavailable: Callable[[], Iterable[tuple[str, str]]]
+
+    def read(self) -> dict[str, Any]:
+        """All of it."""
+        pool, telemetry = self.pool, self.telemetry.now
+        models = pool.snapshot()
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "up_s": time.monotonic() - self.began,
+            "socket": str(self.folders.http_socket),
+            "rpc_socket": str(self.folders.rpc_socket),
+            "profile": self.profile,
+            "engine": self.engine,
+            "memory": asdict(telemetry.memory),
+            "power": asdict(telemetry.power),
+            "budget": {
+                **asdict(pool.budget),
+                "booked": sum(model.booked.ram for model in models),
+                "lost": pool.lost.ram,
+                "withheld": pool.withheld,
+            },
+            "guesses": self._guesses(models),
+            "conversations": {
+                "kept": len(self.sessions),
+                "bytes": self.sessions.held,
+                "limit": self.sessions_limit() if KEEPS_CONVERSATIONS else 0,
+                "supported": KEEPS_CONVERSATIONS,
+            },
+            "cores": {
+                "threads": self.hardware.cpu.threads,
+                "taken_by_others": round(self.cores.taken, 2),
+                "contended": self.cores.contended,
+            },
+            "models": [self._model(model) for model in models],
+            "unavailable": [{"id": name, "reason": why} for name, why in self.unavailable()],
+        }
+
+    def _guesses(self, models: Iterable[ModelStatus]) -> dict[str, Any]:
+        """What came of loads that nobody waited for; joules as if loading took all watts."""
+        guesses = self.pool.guesses
+        watts = max((self.roster.rates(model.model).watts for model in models), default=0.0)
+        return {**asdict(guesses), "wasted_joules": guesses.wasted_s * watts}
+
+    def _model(self, status: ModelStatus) -> dict[str, Any]:
+        facts, pools = asdict(status), self.pool.pools(status.model)
+        return {
+            **facts,
+            "id": facts.pop("model"),
+            "warmth": status.warmth.name.lower(),
+            "reload_s": status.reload_s,
+            "progress": self.pool.progress.get(status.model),
+            "rates": asdict(self.roster.rates(status.model)),
+            "pools": None if pools is None else asdict(pools),
+        }

@@ -1,0 +1,67 @@
+"""How the machine stands, as far as it bears on models that nobody uses, told to the pool.
+
+Owns what power, profile and time of day mean for idle models. What is done about them is
+residency's.
+"""
+
+import time
+from collections.abc import Callable
+
+from edgeroute.domain.hardware import Power
+from edgeroute.domain.profile import Profile
+from edgeroute.residency.messages import ConditionsChanged
+from edgeroute.runtime.pool import Pool
+
+_SLIP_S = 5.0
+"""The pool's clock stands still while a laptop sleeps and runs a little off the time of day; below
+this much nothing is told, as habits are learned by half hours."""
+
+
+class Conditions:
+    """Watches the machine for a pool.
+
+    Args:
+        pool: Told whenever something has changed.
+        profile: The daemon's.
+        clock: The pool's.
+        wall_clock: Unix seconds.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        profile: Profile,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self._pool = pool
+        self._profile = profile
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._told: ConditionsChanged | None = None
+
+    def update(self, power: Power) -> None:
+        """Take a reading; models are loaded on a guess on mains alone, and only where it is sure.
+
+        A machine without a battery is on mains; one whose battery cannot be read may not be.
+        """
+        told, profile = self._told, self._profile
+        midnight = self._midnight()
+        if told is not None and abs(midnight - told.midnight) < _SLIP_S:
+            midnight = told.midnight
+        now = ConditionsChanged(
+            may_prewarm=profile.prewarm and power.state in ("absent", "ac"),
+            idle_release_s=profile.release_s(on_battery=power.on_battery),
+            midnight=midnight,
+        )
+        if now != told:
+            self._told = now
+            self._pool.change_conditions(now)
+
+    def _midnight(self) -> float:
+        """The local midnight of 1 January 1970, so that days have the same number after a restart.
+
+        Far below zero, as the pool's clock begins when the machine does.
+        """
+        now = self._wall_clock()
+        return self._clock() - now - time.localtime(now).tm_gmtoff
