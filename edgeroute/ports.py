@@ -244,6 +244,10 @@ class Journal(Protocol):
         """Remember what queries on a model take."""
         ...
 
+    def write_use(self, model: str, app: str, asked: float, ended: float) -> None:
+        """Remember when a model was asked for, Unix seconds."""
+        ...
+
     def write_rates(self, sha256: str, rates: Rates) -> None:
         """Remember how fast a model was."""
         ...

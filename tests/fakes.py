@@ -160,6 +160,7 @@ class FakeJournal:
         self.outcomes: dict[RequestId, bytes] = {}
         self.footprints: dict[tuple[str, str], Footprint] = {}
         self.consumption: dict[str, bytes] = {}
+        self.uses: list[tuple[str, str]] = []
 
     def write_decision(self, request: RequestId, at: float, view: bytes) -> None:
         assert at >= 0
@@ -180,6 +181,10 @@ class FakeJournal:
 
     def write_consumption(self, key: str, fit: bytes) -> None:
         self.consumption[key] = fit
+
+    def write_use(self, model: str, app: str, asked: float, ended: float) -> None:
+        assert asked <= ended
+        self.uses.append((model, app))
 
     def write_rates(self, sha256: str, rates: Rates) -> None:
         assert sha256

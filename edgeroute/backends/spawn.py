@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from edgeroute.backends.environment import worker_environment
+from edgeroute.backends.readahead import read_ahead
 from edgeroute.backends.states import KEEPS_CONVERSATIONS, StateSocket
 from edgeroute.backends.worker_process import Worker
 from edgeroute.domain.errors import LoadFailed
@@ -35,6 +36,8 @@ class SpawnBackend:
 
     async def start(self, plan: LoadPlan, progress: Callable[[float], None]) -> Worker:
         """Load a model in a new process (see `ports.Backend`)."""
+        if plan.path:  # beside the start of the process, hence not waited for
+            asyncio.get_running_loop().run_in_executor(None, read_ahead, plan.path)
         try:
             worker, ours = await self._spawn(plan, progress)
         except OSError as error:  # no memory, no process or no file descriptor left

@@ -29,6 +29,7 @@ from edgeroute.catalog import Catalog
 from edgeroute.catalog.folders import shipped
 from edgeroute.config import Folders, Settings
 from edgeroute.daemon.energy import build_consumptions, build_metering
+from edgeroute.daemon.habits import recalled
 from edgeroute.daemon.memory import MachineMemory
 from edgeroute.daemon.status import StatusBoard
 from edgeroute.domain.card import ModelCard
@@ -129,7 +130,17 @@ class Daemon:
         cores = Cores(cpu.threads, len(cpu.allowed))
         backend = SpawnBackend(self._machine.footprint)
         self._pool = Pool(
-            PoolState(self._specs(), memory.budget(Footprint(), loading=False), memory.gpus()),
+            PoolState(
+                self._specs(),
+                memory.budget(Footprint(), loading=False),
+                memory.gpus(),
+                demand=recalled(
+                    self._journal.uses(),
+                    {card.id for card in self._catalog.cards},
+                    time.monotonic(),
+                    time.time(),
+                ),
+            ),
             backend,
             memory,
             time.monotonic,

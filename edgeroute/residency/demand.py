@@ -5,6 +5,9 @@ Owns what is learned from requests, loads and evictions. Decides nothing.
 
 import math
 from collections import deque
+from collections.abc import Iterable
+from operator import itemgetter
+from typing import NamedTuple
 
 from edgeroute.domain.load import Budget, Footprint
 from edgeroute.domain.units import ModelId
@@ -15,6 +18,15 @@ _STORM_S = 600.0
 _STORM_REGRETS = 3
 _TURNOVER_S = 1_800.0
 _LEAST_TENURE_S, _GREATEST_TENURE_S = 60.0, 1_800.0
+
+
+class Use(NamedTuple):
+    """One request that a model was asked for: when, and when it was over."""
+
+    model: ModelId
+    app: str
+    asked: float
+    ended: float
 
 
 class Demand:
@@ -33,6 +45,23 @@ class Demand:
         self._regrets: deque[float] = deque(maxlen=_STORM_REGRETS)
         self._loaded_bytes = 0.0
         self._loaded_at = 0.0
+
+    def recall(self, uses: Iterable[Use], midnight: float) -> None:
+        """Learn from what was asked for before the daemon was started.
+
+        Args:
+            uses: On this clock, which may mean times below zero; in any order.
+            midnight: See `Reuse.midnight`.
+        """
+        self.reuse.midnight = midnight
+        known = list(uses)
+        moments = [(use.asked, True, use) for use in known]
+        moments += [(use.ended, False, use) for use in known]
+        for at, begins, use in sorted(moments, key=itemgetter(0)):
+            if begins:
+                self.reuse.note_ask(use.model, use.app, at)
+            else:
+                self.reuse.note_use(use.model, at)
 
     def note_ask(self, model: ModelId, app: str, now: float) -> None:
         """A request wants a model; who asks may be empty."""

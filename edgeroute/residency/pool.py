@@ -67,6 +67,7 @@ class PoolState:
         budget: What all models together may hold.
         gpus: In the order of `budget.gpu`; only what they are matters, not how they do.
         settings: When to wait, refuse and try again.
+        demand: What is known of past demand.
     """
 
     def __init__(
@@ -75,10 +76,11 @@ class PoolState:
         budget: Budget,
         gpus: Sequence[Gpu] = (),
         settings: Settings = _DEFAULTS,
+        demand: Demand | None = None,
     ) -> None:
         self._settings = settings
         self._models = Registry(models, budget, gpus)
-        self._demand = Demand()
+        self._demand = demand or Demand()
         self._idle = Idle(self._models, self._demand, settings)
         self._leases = Leases()
         self._claimed: frozenset[ModelId] = frozenset()
@@ -103,7 +105,9 @@ class PoolState:
             now: Seconds of a clock that never goes back.
         """
         self._out = []
-        self._let_time_pass(now)
+        self._models.let_time_pass(now)
+        if self._wake_at is not None and now >= self._wake_at:
+            self._wake_at = None
         self._take(event, now)
         self._serve(now)
         for resident in self._idle.overdue(now):
@@ -370,11 +374,6 @@ class PoolState:
             self._start(guess.resident, guess.placement, now)
             guess.resident.guessed = True
             self._idle.guesses.loads += 1
-
-    def _let_time_pass(self, now: float) -> None:
-        self._models.let_time_pass(now)
-        if self._wake_at is not None and now >= self._wake_at:
-            self._wake_at = None
 
     def _set_alarm(self, now: float) -> None:
         at = min((moment for moment in self._moments(now) if moment > now), default=None)

@@ -17,6 +17,18 @@ _SLIP_S = 5.0
 this much nothing is told, as habits are learned by half hours."""
 
 
+def midnight_of(now: float, wall_now: float) -> float:
+    """The local midnight of 1 January 1970 on a clock, so that days keep their numbers for good.
+
+    Far below zero, as such a clock begins when the machine does.
+
+    Args:
+        now: The moment on that clock.
+        wall_now: The same moment in Unix seconds.
+    """
+    return now - wall_now - time.localtime(wall_now).tm_gmtoff
+
+
 class Conditions:
     """Watches the machine for a pool.
 
@@ -46,7 +58,7 @@ class Conditions:
         A machine without a battery is on mains; one whose battery cannot be read may not be.
         """
         told, profile = self._told, self._profile
-        midnight = self._midnight()
+        midnight = midnight_of(self._clock(), self._wall_clock())
         if told is not None and abs(midnight - told.midnight) < _SLIP_S:
             midnight = told.midnight
         now = ConditionsChanged(
@@ -57,11 +69,3 @@ class Conditions:
         if now != told:
             self._told = now
             self._pool.change_conditions(now)
-
-    def _midnight(self) -> float:
-        """The local midnight of 1 January 1970, so that days have the same number after a restart.
-
-        Far below zero, as the pool's clock begins when the machine does.
-        """
-        now = self._wall_clock()
-        return self._clock() - now - time.localtime(now).tm_gmtoff

@@ -135,7 +135,7 @@ class Dispatcher:
             async with aclosing(execution.chunks()) as chunks:
                 yield Answer(view, decision, execution, chunks)
         finally:
-            self._learner.ended(view, execution.outcome())
+            self._learner.ended(view, execution.outcome(), request.app)
 
 
 def _refused(view: View, refusal: Refusal) -> NoTarget | Unsupported:

@@ -8,7 +8,7 @@ import msgspec
 from edgeroute.domain.decision import Explanation
 from edgeroute.domain.errors import NotFound
 from edgeroute.domain.outcome import Outcome
-from edgeroute.domain.units import RequestId
+from edgeroute.domain.units import ModelId, RequestId
 from edgeroute.ports import Journal
 from edgeroute.routing.explain import explain
 from edgeroute.routing.view import View, ViewRecord
@@ -35,6 +35,10 @@ class Record:
     def ended(self, request: RequestId, outcome: Outcome) -> None:
         """Remember how a request ended."""
         self._journal.write_outcome(request, msgspec.json.encode(outcome))
+
+    def used(self, model: ModelId, app: str, asked: float, ended: float) -> None:
+        """Remember when a model was asked for, Unix seconds: habits outlive the daemon."""
+        self._journal.write_use(model, app, asked, ended)
 
     async def recall(self, request: RequestId) -> Recalled:
         """Explain a past decision.

@@ -42,6 +42,13 @@ CREATE TABLE IF NOT EXISTS footprints (
 CREATE TABLE IF NOT EXISTS rates (
   sha256 TEXT PRIMARY KEY, load_s REAL, prefill_tok_s REAL, decode_tok_s REAL, watts REAL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS uses (
+  number INTEGER PRIMARY KEY, model TEXT NOT NULL, app TEXT NOT NULL, asked REAL NOT NULL,
+  ended REAL NOT NULL
+);
+CREATE TRIGGER IF NOT EXISTS uses_bounded AFTER INSERT ON uses BEGIN
+  DELETE FROM uses WHERE number <= new.number - 4000;
+END;
 CREATE TABLE IF NOT EXISTS threads (
   sha256 TEXT, engine TEXT, threads INTEGER NOT NULL, PRIMARY KEY (sha256, engine)
 ) WITHOUT ROWID;
@@ -126,6 +133,22 @@ class SqliteJournal:
             sha256: Rates(load_s, prefill, decode, watts, measured=True)
             for sha256, load_s, prefill, decode, watts in rows
         }
+
+    def write_use(self, model: str, app: str, asked: float, ended: float) -> None:
+        """Queue when a model was asked for; the last 4000 are kept."""
+        self._write(
+            "INSERT INTO uses (model, app, asked, ended) VALUES (?, ?, ?, ?)",
+            (model, app, asked, ended),
+        )
+
+    def uses(self) -> list[tuple[str, str, float, float]]:
+        """Model, app, and from when to when, Unix seconds; blocks, for the start only."""
+        return [
+            (model, app, asked, ended)
+            for model, app, asked, ended in self._read_now(
+                "SELECT model, app, asked, ended FROM uses ORDER BY number", ()
+            )
+        ]
 
     def write_threads(self, sha256: str, engine: str, threads: int) -> None:
         """Queue the thread count that a model is fastest with."""
