@@ -1,13 +1,18 @@
 """What was learned of when models are asked for, carried over a restart."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from edgeroute.domain.units import ModelId
 from edgeroute.residency.demand import Demand, Use
 from edgeroute.runtime.conditions import midnight_of
 
 
-def recalled(uses: Iterable[tuple[str, str, float, float]], now: float, wall_now: float) -> Demand:
+def recalled(
+    uses: Iterable[tuple[str, str, float, float]],
+    models: Container[str],
+    now: float,
+    wall_now: float,
+) -> Demand:
     """Past demand, learned again from the journal: a tenth of a second for 4000 uses.
 
     Args:

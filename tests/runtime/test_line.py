@@ -42,6 +42,7 @@ async def test_a_question_goes_to_the_best_model_and_is_remembered(two: Line) ->
     assert recalled.outcome is not None
     assert (recalled.outcome.ending, recalled.outcome.completion_tokens) == ("stop", 3)
     assert two.observer.outcomes == [recalled.outcome]
+    assert two.journal.uses == [("good", "default")]
 
 
 async def test_ten_askers_cause_one_load(two: Line) -> None:

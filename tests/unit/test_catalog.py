@@ -10,6 +10,7 @@ import pytest
 
 from edgeroute.catalog import Catalog, cards, files, link_model, unlink_model
 from edgeroute.catalog.known import KnownModel, KnownModels
+from edgeroute.catalog.listing import set_pin
 from edgeroute.domain.card import ModelCard
 from edgeroute.domain.errors import InvalidConfig, InvalidModelFile, InvalidRequest, UnknownModel
 from edgeroute.domain.features import Task
@@ -314,6 +315,46 @@ def test_a_bad_card_is_listed_with_its_fault_and_hides_no_other(places: Places, 
     assert told in reason
 
 
+# ---- pins ---------------------------------------------------------------------------------------
+
+
+def test_a_pin_holds_for_shipped_and_own_models_until_it_is_taken_off(places: Places) -> None:
+    places.add_card("mine", "[echo]\n")
+    for name in (STARTER, "mine"):
+        assert not places.card(name).pinned
+        set_pin(places, name, pinned=True)
+        set_pin(places, name, pinned=True)  # twice is once
+        assert places.card(name).pinned
+    set_pin(places, STARTER, pinned=False)
+    assert [card.pinned for card in Catalog.load(places).cards] == [False, True]
+
+
+def test_only_what_is_there_can_be_pinned_and_a_model_that_is_gone_can_be_unpinned(
+    places: Places,
+) -> None:
+    with pytest.raises(UnknownModel, match="nobody"):
+        set_pin(places, "nobody", pinned=True)
+    places.add_card("gone", "[echo]\n")
+    set_pin(places, "gone", pinned=True)
+    (places.data / "models" / "gone.toml").unlink()
+    set_pin(places, "gone", pinned=False)
+    places.add_card("gone", "[echo]\n")
+    assert not places.card("gone").pinned
+
+
+def test_a_card_that_pins_its_model_is_not_overruled(places: Places) -> None:
+    places.add_card("mine", "pinned = true\n[echo]\n")
+    with pytest.raises(InvalidRequest, match="card"):
+        set_pin(places, "mine", pinned=False)
+
+
+def test_a_bad_list_of_pins_is_told_with_its_line(places: Places) -> None:
+    places.data.mkdir()
+    (places.data / "pinned.toml").write_text("models = 7\n")
+    with pytest.raises(InvalidConfig, match=r"pinned.toml, line 1: models"):
+        Catalog.load(places)
+
+
 # ---- profiles ---------------------------------------------------------------------------------
 
 
@@ -333,6 +374,7 @@ BAD_PROFILES = {
     "another name": ("name = 'b'\ndescription = ''\n", "line 1: name: must be 'a'"),
     "reward for cost": ("description = ''\nper_joule = -1\n", "line 2: per_joule: -1.0 is not"),
     "no number": ("description = ''\nper_usd = nan\n", "line 2: per_usd: nan is not"),
+    "negative release": ("description = ''\nidle_release_s = -1\n", "line 2: idle_release_s: -1.0"),
     "negative time": ("description = ''\nmax_load_s = -1\n", "line 2: max_load_s: -1.0 is not"),
 }
 

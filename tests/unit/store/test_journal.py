@@ -105,3 +105,16 @@ def test_thread_counts_are_valid_for_one_engine(tmp_path: Path) -> None:
     assert second.threads("engine 1") == {"abc": 2}
     assert second.threads("engine 3") == {}
     second.close()
+
+
+def test_the_last_uses_are_kept(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path / "journal.db", 0.0)
+    assert journal.uses() == []
+    for number in range(4010):
+        journal.write_use("m", "app", float(number), number + 0.5)
+        if number % 500 == 0:
+            journal.uses()  # so that the queue does not overflow
+    uses = journal.uses()
+    journal.close()
+    assert len(uses) == 4000
+    assert (uses[0], uses[-1]) == (("m", "app", 10.0, 10.5), ("m", "app", 4009.0, 4009.5))
