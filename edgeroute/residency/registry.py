@@ -11,7 +11,7 @@ from dataclasses import replace
 from edgeroute.domain.hardware import Gpu
 from edgeroute.domain.load import Budget, Footprint, LoadPlan
 from edgeroute.domain.target import Warmth
-from edgeroute.domain.units import Bytes, ModelId
+from edgeroute.domain.units import MIB, Bytes, ModelId
 from edgeroute.residency.footprint import book, learned, predict, too_much
 from edgeroute.residency.ledger import Ledger
 from edgeroute.residency.messages import ModelSpec
@@ -19,6 +19,9 @@ from edgeroute.residency.placement import Placement, TooLarge, place
 from edgeroute.residency.resident import Resident
 from edgeroute.residency.room import at_least, less, more, total
 from edgeroute.residency.table import Cause, after
+
+_NOTABLE = 2 * MIB
+"""Growth of which the roster is told; a serving process grows by some kilobytes all the time."""
 
 
 class Registry:
@@ -186,10 +189,12 @@ class Registry:
         resident.warm_since = resident.last_used = now
 
     def measure(self, model: ModelId, footprint: Footprint) -> bool:
-        """A worker that serves was measured: whether it holds more than what was booked."""
+        """A worker that serves was measured: whether it holds notably more than was booked."""
         resident, booked = self.get(model), self.ledger.live(model)
+        if resident is None or resident.state is not Warmth.WARM:
+            return False
         most = at_least(booked, book(footprint, self._gpus))
-        if resident is None or resident.state is not Warmth.WARM or most == booked:
+        if most.ram - booked.ram < _NOTABLE:
             return False
         self._learn(resident, most)
         self.version += 1

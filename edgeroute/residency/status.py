@@ -88,6 +88,7 @@ class _View:
         self._models = models
         self._demand = demand
         self._now = now
+        self._chances: dict[ModelId, float] = {}
         self._obtainable = models.obtainable
         self._free = more(models.free, models.coming)
         queue = self._in_order_of_going()
@@ -141,7 +142,11 @@ class _View:
         return self._missed_s[min(bisect_left(self._freed, missing), len(self._freed) - 1)]
 
     def _chance(self, resident: Resident) -> float:
-        return self._demand.reuse.chance(resident.id, self._now, HORIZON_S)
+        chance = self._chances.get(resident.id)
+        if chance is None:
+            chance = self._demand.reuse.chance(resident.id, self._now, HORIZON_S)
+            self._chances[resident.id] = chance
+        return chance
 
     def _why(self, resident: Resident) -> str:
         if resident.failure is not None and resident.backs_off(self._now):
