@@ -161,9 +161,7 @@ class Daemon:
         self._conditions = Conditions(
             self._pool, self._catalog.profiles[settings.profile], time.monotonic, time.time
         )
-        self._telemetry = TelemetryFeed(
-            self._machine, self._watch_machine, self._pool.glance_s
-        )
+        self._telemetry = TelemetryFeed(self._machine, self._watch_machine, self._pool.glance_s)
         self._roster.set_conditions(self._telemetry.now)
         record = Record(self._journal)
         metrics = Metrics(self._pool.snapshot, lambda: self._pool.guesses, self._sessions)
