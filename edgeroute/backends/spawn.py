@@ -10,7 +10,8 @@ import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from pathlib import Path
 
 from edgeroute.backends.environment import worker_environment
 from edgeroute.backends.readahead import read_ahead
@@ -18,6 +19,9 @@ from edgeroute.backends.states import KEEPS_CONVERSATIONS, StateSocket
 from edgeroute.backends.worker_process import Worker
 from edgeroute.domain.errors import LoadFailed
 from edgeroute.domain.load import Footprint, LoadPlan
+
+_OOM_SCORE = "500"
+"""Of 1000: half the machine's memory is added to what a worker holds, in the kernel's eyes."""
 
 
 class SpawnBackend:
@@ -76,8 +80,15 @@ class SpawnBackend:
                 start_new_session=True,  # Ctrl-C in a terminal drains the daemon, not its workers
             )
             unless_spawned.pop_all()
+        _go_first(process.pid)
         ours = None if states is None else StateSocket(states[0], plan.model)
         return Worker(plan, process, ours, progress), frames[0]
+
+
+def _go_first(pid: int) -> None:
+    """Where memory runs out for all, let the kernel end a model: it can be loaded again."""
+    with suppress(OSError):  # gone already, or no Linux
+        Path(f"/proc/{pid}/oom_score_adj").write_text(_OOM_SCORE, "ascii")
 
 
 def _pair(

@@ -4,6 +4,7 @@ Owns reading memory, and the RAM of one process. The budget made of it is reside
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgeroute.domain.hardware import Memory
@@ -47,8 +48,9 @@ def read_memory(tree: Tree) -> Memory:
     for name in ("MemTotal", "MemAvailable"):
         if name not in sizes:
             tree.gap(f"/proc/meminfo {name}", "not there; 0 is reported and no memory is used")
-    headroom, limit = _control_groups(tree)
-    pressure = _pressure(tree)
+    groups = ancestors(tree, "memory")
+    headroom, limit = _control_groups(tree, groups)
+    pressure = _pressure(tree, groups)
     return Memory(
         total=sizes.get("MemTotal", Bytes(0)),
         available=sizes.get("MemAvailable", Bytes(0)),
@@ -79,16 +81,25 @@ def _sizes(text: str | None) -> dict[str, Bytes]:
     return {name: Bytes(int(kib) * KIB) for name, kib in _SIZE.findall(text or "")}
 
 
-def _pressure(tree: Tree) -> dict[str, float]:
-    """Percent of the last 10 s in which `some` or all (`full`) tasks waited for memory."""
-    text = tree.read("/proc/pressure/memory") or ""
-    return {kind: float(share) for kind, share in _PRESSURE.findall(text)}
+def _pressure(tree: Tree, groups: Sequence[Group]) -> dict[str, float]:
+    """Percent of the last 10 s in which `some` or all (`full`) tasks waited for memory.
+
+    The most of the machine's and of every group's: tasks of one that is full wait for its own.
+    Version 1 tells the machine's alone.
+    """
+    folders = [group.folder for group in groups if group.version == V2]
+    files = ("/proc/pressure/memory", *(f"{folder}/memory.pressure" for folder in folders))
+    most: dict[str, float] = {}
+    for file in files:
+        for kind, share in _PRESSURE.findall(tree.read(file) or ""):
+            most[kind] = max(most.get(kind, 0.0), float(share))
+    return most
 
 
-def _control_groups(tree: Tree) -> tuple[Bytes | None, Bytes | None]:
+def _control_groups(tree: Tree, groups: Sequence[Group]) -> tuple[Bytes | None, Bytes | None]:
     """Least headroom and least limit over all ancestors; the two may be of different groups."""
     headrooms, limits = [], []
-    for group in ancestors(tree, "memory"):
+    for group in groups:
         limit = _limit(tree, group)
         if limit is not None:
             limits.append(limit)

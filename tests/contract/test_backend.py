@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 import threading
 from contextlib import aclosing
 from dataclasses import replace
@@ -72,6 +73,14 @@ async def test_an_answer_ends_with_its_reason_and_usage(
     assert chunks[-1].usage is not None
     assert chunks[-1].usage.completion_tokens == 2
     assert chunks[-1].usage.prompt_tokens >= 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
+async def test_a_worker_goes_before_others_where_the_kernel_has_to_end_somebody() -> None:
+    runner = await spawning().start(ECHO, lambda _share: None)
+    score = await asyncio.to_thread(Path(f"/proc/{runner.pid}/oom_score_adj").read_text)
+    await runner.stop(5.0)
+    assert int(score) == 500
 
 
 async def test_what_was_loaded_was_measured(setting: tuple[Backend, LoadPlan]) -> None:

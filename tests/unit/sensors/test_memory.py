@@ -64,6 +64,22 @@ def test_what_the_kernel_says() -> None:
     assert (memory.cgroup_headroom, memory.cgroup_limit) == (None, None)
 
 
+def test_of_pressures_the_worst_counts_the_machines_or_a_groups() -> None:
+    rest = "avg60=0.00 avg300=0.00 total=1"
+    waits = f"some avg10={{}} {rest}\nfull avg10={{}} {rest}\n"
+    groups = cgroup_v2(
+        "/user/app",
+        {
+            "/user/app": {"memory.pressure": waits.format("40.00", "3.00")},
+            "/user": {"memory.pressure": waits.format("20.00", "7.00")},
+        },
+    )
+    memory = read_memory(Written(meminfo(16_000, 8_000), pressure("12.50", "1.00"), groups))
+    assert (memory.psi_some_avg10, memory.psi_full_avg10) == (40.0, 7.0)
+    alone = read_memory(Written(meminfo(16_000, 8_000), groups))
+    assert (alone.psi_some_avg10, alone.psi_full_avg10) == (40.0, 7.0)
+
+
 @pytest.mark.parametrize("code", [errno.ENOENT, errno.EOPNOTSUPP])
 def test_a_kernel_without_pressure_accounting_is_normal(code: int) -> None:
     tree = Written(meminfo(16, 8), faults={"/proc/pressure/memory": code})
