@@ -54,11 +54,10 @@ def status_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     yield from table([head, *map(_row, facts["models"])])
     for model in facts["models"]:
         if model["pools"] is not None:
-            pools = model["pools"].items()
-            parts = (
-                f"{_POOLS.get(name, name)} {format_bytes(held)}" for name, held in pools if held
-            )
-            yield f"{model['id']} loaded with {', '.join(parts)}"
+            held = {_POOLS.get(name, name): size for name, size in model["pools"].items()}
+            held["saved conversations"] = model["conversations"]
+            parts = (f"{name} {format_bytes(size)}" for name, size in held.items() if size)
+            yield f"{model['id']} holds {', '.join(parts)}"
     for model in facts["unavailable"]:
         yield f"{model['id']}: {model['reason']}"
 

@@ -192,7 +192,7 @@ class Daemon:
                 sessions=self._sessions,
                 sessions_limit=self._sessions_limit,
                 cores=cores,
-                unavailable=lambda: self._catalog.unavailable,
+                catalog=lambda: self._catalog,
             ).read,
             reload=self.reload,
             new_id=lambda: RequestId(uuid.uuid4().hex[:16]),

@@ -8,6 +8,7 @@ from typing import Any
 
 from edgeroute import __version__
 from edgeroute.backends.states import KEEPS_CONVERSATIONS
+from edgeroute.catalog import Catalog
 from edgeroute.config import Folders
 from edgeroute.domain.hardware import Hardware
 from edgeroute.residency.cores import Cores
@@ -25,7 +26,7 @@ class StatusBoard:
     Attributes:
         began: When the daemon did, monotonic seconds.
         sessions_limit: Bytes that saved conversations may hold now.
-        unavailable: Models that cannot be served, and why.
+        catalog: As last read.
     """
 
     began: float
@@ -39,12 +40,13 @@ class StatusBoard:
     sessions: Sessions
     sessions_limit: Callable[[], int]
     cores: Cores
-    unavailable: Callable[[], Iterable[tuple[str, str]]]
+    catalog: Callable[[], Catalog]
 
     def read(self) -> dict[str, Any]:
         """All of it."""
         pool, telemetry = self.pool, self.telemetry.now
-        models = pool.snapshot()
+        models, catalog = pool.snapshot(), self.catalog()
+        kept = {card.id: self.sessions.held_of(card.sha256) for card in catalog.cards}.get
         return {
             "version": __version__,
             "pid": os.getpid(),
@@ -73,8 +75,10 @@ class StatusBoard:
                 "taken_by_others": round(self.cores.taken, 2),
                 "contended": self.cores.contended,
             },
-            "models": [self._model(model) for model in models],
-            "unavailable": [{"id": name, "reason": why} for name, why in self.unavailable()],
+            "models": [
+                {**self._model(model), "conversations": kept(model.model, 0)} for model in models
+            ],
+            "unavailable": [{"id": name, "reason": why} for name, why in catalog.unavailable],
         }
 
     def _guesses(self, models: Iterable[ModelStatus]) -> dict[str, Any]:

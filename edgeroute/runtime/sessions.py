@@ -57,6 +57,10 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._saved)
 
+    def held_of(self, sha256: str) -> int:
+        """Bytes of what is kept of one model file's conversations."""
+        return sum(saved.size for (kind, _), saved in self._saved.items() if kind[0] == sha256)
+
     def replace_models(self, hashes: Iterable[str]) -> None:
         """These are the model files now; what was saved of others is dropped."""
         self._models = frozenset(hashes)

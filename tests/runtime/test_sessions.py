@@ -62,6 +62,7 @@ async def test_the_next_worker_goes_on_where_the_last_one_stopped_newest_first()
     first.hand_over(new)
     await first.stop(1.0)
     assert (len(sessions), sessions.held) == (2, 30)
+    assert (sessions.held_of(PLAN.sha256), sessions.held_of("another file")) == (30, 0)
     assert welcomed(sessions).restored == ["new", "old"]
     sessions.close()
     assert (len(sessions), sessions.held) == (0, 0)

@@ -54,6 +54,7 @@ def target_lists(draw: st.DrawFn, least: int = 0) -> tuple[Target, ...]:
         usd_out_per_mtok=amounts(0, 80),
         queued_tokens=st.integers(0, 4000),
         retry_in_s=st.sampled_from([0.0, 0.0, 0.0, 12.5]),
+        displaces_s=st.sampled_from([0.0, 0.0, 3.5]),
         capabilities=st.frozensets(st.sampled_from(Capability)),
         tasks=st.sampled_from([frozenset(), frozenset(), frozenset(Task) - {Task.MATH}]),
         arithmetic_only=st.sampled_from([False, False, False, True]),

@@ -105,6 +105,15 @@ def test_equals_are_ranked_by_name() -> None:
     assert decision.flip == "qwen-coder-0.5b scores the same as a-twin; the name decided"
 
 
+def test_a_model_for_which_a_busy_one_has_to_go_loses_to_its_equal() -> None:
+    crowding = replace(QWEN_SMALL, id=ModelId("a-twin"), warmth=Warmth.COLD, displaces_s=4.0)
+    beside = replace(QWEN_SMALL, id=ModelId("b-twin"), warmth=Warmth.COLD)
+    decision = decide(view_of(crowding, beside))
+    assert isinstance(decision, Decision)
+    assert decision.chosen.target == "b-twin"
+    assert decision.reason.endswith("; a-twin makes others wait 4.0 s more")
+
+
 def test_private_and_offline_keep_their_zones_even_from_a_better_target() -> None:
     view = view_of(*THREE, CLOUD, label=Label.PUBLIC)
     assert chosen(replace(view, profile=profile("balanced"))) == CLOUD.id

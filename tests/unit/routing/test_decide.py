@@ -73,7 +73,7 @@ def test_the_plan_is_the_best_of_the_ranking_and_its_terms_are_its_utility(view:
             profile.value * candidate.estimate.p_ok
             - profile.per_usd * usd(view, target)
             - profile.per_joule * joules(view, target)
-            - profile.per_second * total_s(view, target),
+            - profile.per_second * (total_s(view, target) + target.displaces_s),
         )
     assert decision.reason.startswith(f"{decision.chosen.target}: ")
 
@@ -114,6 +114,7 @@ DEARER: dict[str, Dearer] = {
         "usd_in_per_mtok": t.usd_in_per_mtok + 1,
         "usd_out_per_mtok": t.usd_out_per_mtok + 4,
     },
+    "more to displace": lambda t: {"displaces_s": t.displaces_s + 9},
     "longer queue": lambda t: {"queued_tokens": t.queued_tokens + 500},
 }
 

@@ -90,6 +90,16 @@ def test_only_a_warm_model_need_not_be_loaded(warmth: Warmth) -> None:
     assert roster.load_s[0] == (0.0 if warmth is Warmth.WARM else 0.7)
 
 
+def test_what_others_will_wait_for_costs_time_but_is_nobodys_latency() -> None:
+    features = Features(Task.CODING, 0.9, 325, 85)
+    alone, crowding = (
+        estimate(features, Roster.of([replace(SMOLLM2, displaces_s=s)])) for s in (0.0, 7.0)
+    )
+    assert crowding.everybody_s[0] - alone.everybody_s[0] == pytest.approx(7.0)
+    assert crowding.total_s[0] == alone.total_s[0] == alone.everybody_s[0]
+    assert crowding.ttft_s[0] == alone.ttft_s[0]
+
+
 def test_energy_is_of_this_device_and_not_of_the_queue() -> None:
     features = Features(Task.CODING, 0.9, 325, 85)
     busy = replace(SMOLLM2, queued_tokens=170)
