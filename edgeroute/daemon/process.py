@@ -203,7 +203,7 @@ class Daemon:
         """Take requests until told to stop, let answers finish, end the workers."""
         self._conditions.update(self._telemetry.now.power)
         background = asyncio.create_task(self._telemetry.run(), name="telemetry")
-        self._pool.warm(card.id for card in self._catalog.cards if card.pinned)
+        self._keep_pinned()
         app = build_app(self._house)
         server = HttpServer(app, lambda: self._tell_ready(ready_fd), self._pool.drain)
         native = RpcServer(self._house)
@@ -225,7 +225,7 @@ class Daemon:
         self._catalog = await asyncio.to_thread(Catalog.load, self._folders)
         self._use_cards()
         self._pool.replace_models(self._specs())
-        self._pool.warm(card.id for card in self._catalog.cards if card.pinned)
+        self._keep_pinned()
         return {"models": [card.id for card in self._catalog.cards]}
 
     def _use_cards(self) -> None:
@@ -254,7 +254,18 @@ class Daemon:
         self._conditions.update(self._telemetry.now.power)
         self._pool.refresh_budget()
         self._sessions.trim()
+        self._keep_pinned()
         await self._pool.measure()
+
+    def _keep_pinned(self) -> None:
+        """Load pinned models that are not there: at the start, after a change, after a death."""
+        pinned = {card.id for card in self._catalog.cards if card.pinned}
+        if pinned:
+            self._pool.warm(
+                status.model
+                for status in self._pool.snapshot()
+                if status.model in pinned and status.fits and status.warmth is Warmth.COLD
+            )
 
     def _specs(self) -> list[ModelSpec]:
         options = PlanOptions(

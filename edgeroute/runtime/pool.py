@@ -153,8 +153,7 @@ class Pool:
     def warm(self, models: Iterable[ModelId]) -> None:
         """Load models that are to be warm whether or not anybody asks; failures are the log's."""
         for model in models:
-            if model not in self._runners:
-                self._keep(self._warm(model))
+            self._keep(self._warm(model))
 
     async def _warm(self, model: ModelId) -> None:
         try:

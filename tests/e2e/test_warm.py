@@ -72,8 +72,14 @@ def test_a_pinned_model_is_loaded_unasked_and_is_not_evicted(house: House) -> No
     house.add_echo("kept", anon=200 * MIB)
     house.add_echo("other", anon=300 * MIB)
     assert house.json("models", "pin", "kept") == {"id": "kept", "pinned": True, "daemon": False}
-    house.start()
+    daemon = house.start()
     until(house, "kept", warmth="warm", why="pinned")
+    (worker,) = workers_of(daemon)
+    worker.kill()
+    ends = time.monotonic() + 30
+    while {child.pid for child in daemon.children()} <= {worker.pid} and time.monotonic() < ends:
+        house.status()
+    until(house, "kept", warmth="warm", leases=0)  # another worker's
     refused = house.run("ask", "hello", "--model", "other")
     assert refused.returncode == 2
     assert "pinned" in refused.stderr
