@@ -12,6 +12,8 @@ _AHEAD_S = 3.0
 """Until a model is seen to be in the way, has saved its conversations and is gone."""
 _CALM_S = 5.0
 """Time constant by which a fall is forgotten that has ended."""
+_TELLING_S = 0.2
+"""Between two readings of which one is a rate: every request for a cold model takes one too."""
 _NOISE = 64 * MIB
 _SHORT = 0.25
 """Share of the memory below which waiting for memory is taken for a want of it. Elsewhere it is
@@ -51,13 +53,16 @@ class Pressure:
 
     def skip(self) -> None:
         """A reading says nothing: a worker was loading, and nobody knows how far it was."""
+        self.withheld = Bytes(0)
         self._before = None
 
     def _fall(self, room: int, now: float) -> float:
         """Bytes per second by which the room falls, of late."""
-        before, self._before = self._before, (now, room)
-        if before is not None and now > before[0]:
-            passed = now - before[0]
+        before = self._before
+        if before is None:
+            self._before = (now, room)
+        elif (passed := now - before[0]) >= _TELLING_S:
+            self._before = (now, room)
             faded = self._falls * max(0.0, 1.0 - passed / _CALM_S)
             self._falls = max((before[1] - room) / passed, faded)
         return self._falls

@@ -42,6 +42,14 @@ def test_noise_is_not_a_fall() -> None:
     assert pressure.update(CALM, 4 * GIB - 10 * MIB, GIB, 1.0) == 0
 
 
+def test_readings_one_after_the_other_are_no_rate() -> None:
+    pressure = Pressure()
+    rooms = [4 * GIB - t * MIB for t in range(100)]
+    withheld = [pressure.update(CALM, room, GIB, t / 1000) for t, room in enumerate(rooms)]
+    assert not any(withheld)
+    assert pressure.update(CALM, 4 * GIB - 200 * MIB, GIB, 1.0) == 600 * MIB
+
+
 def test_what_a_load_of_ours_takes_is_no_fall() -> None:
     pressure = Pressure()
     pressure.update(CALM, 4 * GIB, GIB, 0.0)
