@@ -4,17 +4,18 @@ Adapters implement them, `daemon` injects them, fakes in the tests stand in for 
 """
 
 from asyncio import Future
-from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from edgeroute.domain.energy import Metered
 from edgeroute.domain.features import Features
 from edgeroute.domain.hardware import Hardware, Telemetry
 from edgeroute.domain.load import Budget, Footprint, LoadPlan, Pools, ThreadCounts
+from edgeroute.domain.privacy import Label, Sensitivity
 from edgeroute.domain.request import AnyRequest, Chunk, EmbeddingRequest, Request
-from edgeroute.domain.target import Rates
-from edgeroute.domain.units import Bytes, RequestId
+from edgeroute.domain.target import Rates, Target
+from edgeroute.domain.units import Bytes, ModelId, RequestId
 
 
 class Understanding(Protocol):
@@ -133,6 +134,71 @@ class Runner(Protocol):
 
     async def stop(self, grace_s: float) -> None:
         """End the process: politely, after `grace_s` by force. Returns when it is gone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovedPayload:
+    """What the egress gate let through, to the byte. Nobody but `runtime/egress` makes one.
+
+    Attributes:
+        target: Who may get it, and nobody else.
+        body: JSON; exactly this is sent.
+        label: How private it is.
+        embeds: Vectors are asked for, not an answer.
+    """
+
+    target: ModelId
+    body: bytes = field(repr=False)
+    label: Label
+    embeds: bool = False
+
+
+class Scanner(Protocol):
+    """Finds what is delicate in texts."""
+
+    def __call__(self, texts: Sequence[str]) -> Sensitivity:
+        """What the texts demand together. Never raises: what cannot be read is private."""
+        ...
+
+
+class Provider(Protocol):
+    """Answers without a lease: a server elsewhere, a program, a calculator.
+
+    What it offers is a target like any other. It gets nothing but approved payloads.
+
+    Attributes:
+        name: The id of its only target, or what stands before the `/` of its targets' ids.
+    """
+
+    name: str
+
+    def targets(self) -> Sequence[Target]:
+        """What it offers, as the last successful probe found; before it, as configured."""
+        ...
+
+    async def probe(self) -> None:
+        """See whether it is there, and what it offers.
+
+        Raises:
+            EdgeRouteError: It is not, or nothing of it may be used; says why.
+        """
+        ...
+
+    def compose(self, target: ModelId, request: AnyRequest) -> Mapping[str, object]:
+        """All that a target would be told of a request, as plain data."""
+        ...
+
+    def answer(self, payload: ApprovedPayload) -> AsyncGenerator[Chunk, None]:
+        """Answer; see `Chunk` for what says that it is over. Closing the generator ends it.
+
+        Raises:
+            EdgeRouteError: It is silent, refuses or fails, before the first chunk or after it.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections and processes."""
         ...
 
 

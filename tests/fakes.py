@@ -3,16 +3,29 @@
 import asyncio
 import itertools
 import struct
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
 from edgeroute.domain.energy import Metered
-from edgeroute.domain.errors import ContextExceeded, LoadFailed, OutOfMemory, WorkerDied
+from edgeroute.domain.errors import (
+    ContextExceeded,
+    EdgeRouteError,
+    LoadFailed,
+    OutOfMemory,
+    WorkerDied,
+)
 from edgeroute.domain.load import EchoBehaviour, Footprint, LoadPlan, Pools, ThreadCounts
 from edgeroute.domain.outcome import Outcome
-from edgeroute.domain.request import Chunk, EmbeddingRequest, FinishReason, Request, Usage
-from edgeroute.domain.target import Rates
-from edgeroute.domain.units import MIB, Bytes, Joules, RequestId
-from edgeroute.ports import DecisionRow, SavedConversation
+from edgeroute.domain.request import (
+    AnyRequest,
+    Chunk,
+    EmbeddingRequest,
+    FinishReason,
+    Request,
+    Usage,
+)
+from edgeroute.domain.target import Rates, Target
+from edgeroute.domain.units import MIB, Bytes, Joules, ModelId, RequestId
+from edgeroute.ports import ApprovedPayload, DecisionRow, SavedConversation
 
 _pids = itertools.count(1_000_000)
 
@@ -150,6 +163,60 @@ class FakeBackend:
             raise OutOfMemory(f"{plan.model}: no memory for {plan.slots} slots")
         self.started.append(FakeRunner(plan))
         return self.started[-1]
+
+
+class FakeProvider:
+    """A server elsewhere that is a recording sink.
+
+    Attributes:
+        sent: Every payload that reached it.
+        probes: How often it was probed.
+        down: What a probe or a question fails with, where it is set.
+        fails: What a question fails with, before its first word.
+        breaks: What an answer fails with after its first word.
+    """
+
+    def __init__(self, *targets: Target, name: str = "box") -> None:
+        self.name = name
+        self.sent: list[ApprovedPayload] = []
+        self.probes = 0
+        self.down: EdgeRouteError | None = None
+        self.fails: EdgeRouteError | None = None
+        self.breaks: EdgeRouteError | None = None
+        self.closed = False
+        self._targets = targets
+
+    def targets(self) -> Sequence[Target]:
+        """See `ports.Provider`."""
+        return self._targets
+
+    async def probe(self) -> None:
+        """See `ports.Provider`."""
+        self.probes += 1
+        await asyncio.sleep(0.1)
+        if self.down is not None:
+            raise self.down
+
+    def compose(self, target: ModelId, request: AnyRequest) -> Mapping[str, object]:
+        """See `ports.Provider`."""
+        return {"model": target, "texts": list(request.texts)}
+
+    async def answer(self, payload: ApprovedPayload) -> AsyncGenerator[Chunk, None]:
+        """See `ports.Provider`."""
+        self.sent.append(payload)
+        await asyncio.sleep(0.5)
+        failure = self.down or self.fails
+        if failure is not None:
+            raise failure
+        yield Chunk("from ")
+        if self.breaks is not None:
+            raise self.breaks
+        yield Chunk("afar")
+        yield Chunk("", "stop", Usage(1000, 2000, decode_s=1.0))
+
+    async def close(self) -> None:
+        """See `ports.Provider`."""
+        self.closed = True
 
 
 class FakeJournal:

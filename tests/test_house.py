@@ -32,6 +32,11 @@ def test_nothing_is_left_open() -> None:
     assert open_ends == []
 
 
+def test_nobody_but_the_gate_approves_what_leaves() -> None:
+    makers = [path.stem for path in PACKAGE if re.search(r"\bApprovedPayload\(", path.read_text())]
+    assert makers == ["egress"]
+
+
 def test_every_toml_file_of_the_house_parses() -> None:
     files = [*(ROOT / "models").glob("*.toml"), *(ROOT / "profiles").glob("*.toml")]
     assert len(files) >= 7

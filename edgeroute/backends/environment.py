@@ -1,11 +1,9 @@
-"""What processes of `edgeroute.worker` inherit: they parse untrusted files, so nobody's keys."""
+"""What processes inherit: workers parse untrusted files, tools are others' code; nobody's keys."""
 
 from collections.abc import Iterable
 
-_PASSED_ON = frozenset(
-    {"PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "LD_LIBRARY_PATH"}
-    | {"CUDA_VISIBLE_DEVICES", "GGML_VK_VISIBLE_DEVICES", "SYSTEMROOT"}
-)
+_EVERYBODY = frozenset({"PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "SYSTEMROOT"})
+_WORKERS = frozenset({"LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "GGML_VK_VISIBLE_DEVICES"})
 
 _SPIN = "10000"
 """`GOMP_SPINCOUNT`: how long OpenMP threads spin at a barrier before they sleep. Beside two busy
@@ -15,6 +13,11 @@ costs nothing on an idle machine (SmolLM2, 2 cores). libgomp reads it before mai
 
 def worker_environment(inherited: Iterable[tuple[str, str]]) -> dict[str, str]:
     """The variables that a worker starts with."""
-    passed = {name: value for name, value in inherited if name in _PASSED_ON}
+    passed = {name: value for name, value in inherited if name in _EVERYBODY | _WORKERS}
     # GPUs are planned in the order of the PCI bus, which is NVML's; CUDA's own is by speed.
     return {**passed, "GOMP_SPINCOUNT": _SPIN, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+
+
+def program_environment(inherited: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The variables that a tool's command starts with."""
+    return {name: value for name, value in inherited if name in _EVERYBODY}

@@ -9,7 +9,14 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from edgeroute.config.elsewhere import (
+    DestinationTable,
+    ToolTable,
+    destinations_of,
+    tools_of,
+)
 from edgeroute.config.folders import Folders
+from edgeroute.domain.destination import Destination, ToolProgram
 from edgeroute.domain.errors import InvalidConfig
 from edgeroute.domain.units import Bytes, parse_bytes
 from edgeroute.wire.toml import TomlFile
@@ -25,6 +32,8 @@ class _Config(Struct, frozen=True):
     context: Annotated[int, Meta(ge=256)] = 4096
     slots: Annotated[int, Meta(ge=1, le=64)] = 4
     memory: _Memory = _Memory()
+    destinations: tuple[DestinationTable, ...] = ()
+    tools: tuple[ToolTable, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,8 @@ class Settings:
         slots: Conversations that one model answers at once.
         conversations: Bytes for conversations of models that had to go; `None` leaves it to what
             is available.
+        destinations: Other servers that may answer.
+        tools: Programs and URLs that may.
     """
 
     profile: str = "balanced"
@@ -45,6 +56,8 @@ class Settings:
     context: int = 4096
     slots: int = 4
     conversations: Bytes | None = None
+    destinations: tuple[Destination, ...] = ()
+    tools: tuple[ToolProgram, ...] = ()
 
     @classmethod
     def load(cls, folders: Folders) -> "Settings":
@@ -68,6 +81,8 @@ class Settings:
             config.context,
             config.slots,
             _size(file, "conversations", config.memory.conversations),
+            destinations_of(file, config.destinations),
+            tools_of(file, config.tools),
         )
 
 

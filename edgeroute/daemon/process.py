@@ -28,6 +28,7 @@ from edgeroute.backends.spawn import SpawnBackend
 from edgeroute.catalog import Catalog
 from edgeroute.catalog.folders import shipped
 from edgeroute.config import Folders, Settings
+from edgeroute.daemon.elsewhere import providers_of
 from edgeroute.daemon.energy import build_consumptions, build_metering
 from edgeroute.daemon.habits import recalled
 from edgeroute.daemon.memory import MachineMemory
@@ -47,6 +48,7 @@ from edgeroute.runtime.dispatch import Dispatcher, World
 from edgeroute.runtime.footprints import Footprints
 from edgeroute.runtime.governor import Governor
 from edgeroute.runtime.learn import Learner
+from edgeroute.runtime.places import Places
 from edgeroute.runtime.pool import Pool
 from edgeroute.runtime.record import Record
 from edgeroute.runtime.roster import LiveRoster
@@ -72,7 +74,8 @@ def run(folders: Folders, settings: Settings, ready_fd: int | None) -> None:
         InvalidConfig: The profile does not exist, or a folder or file cannot be used.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    for talkative in ("uvicorn", "httpx2"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)
     os.umask(0o077)  # what is remembered is nobody else's to read
     folders.create()
     lock = DaemonLock(folders.lock)
@@ -154,8 +157,14 @@ class Daemon:
         )
         self._metering = build_metering(self._machine, cpu, lambda: backend.pids, self._warm)
         consumptions = build_consumptions(self._journal, _ENGINE)
+        self._providers = providers_of(settings, time.monotonic)
         self._roster = LiveRoster(
-            self._pool, settings.slots, self._prior, consumptions, self._metering
+            self._pool,
+            self._providers,
+            settings.slots,
+            self._prior,
+            consumptions,
+            self._metering,
         )
         self._use_cards()
         self._conditions = Conditions(
@@ -171,6 +180,7 @@ class Daemon:
             default_profile=settings.profile,
             roster=self._roster,
             pool=self._pool,
+            places=Places(self._pool, self._providers),
             telemetry=self._telemetry,
             clock=time.monotonic,
             draw=random.random,
@@ -179,7 +189,7 @@ class Daemon:
             dispatcher=Dispatcher(world, Learner(self._roster, record, metrics, time.time)),
             record=record,
             metrics=metrics,
-            models=lambda: [card.id for card in self._catalog.cards],
+            models=lambda: self._roster.current().ids,
             status=StatusBoard(
                 began=began,
                 folders=folders,
@@ -189,6 +199,7 @@ class Daemon:
                 telemetry=self._telemetry,
                 pool=self._pool,
                 roster=self._roster,
+                providers=self._providers,
                 sessions=self._sessions,
                 sessions_limit=self._sessions_limit,
                 cores=cores,
@@ -202,7 +213,10 @@ class Daemon:
     async def serve(self, http: socket.socket, rpc: socket.socket, ready_fd: int | None) -> None:
         """Take requests until told to stop, let answers finish, end the workers."""
         self._conditions.update(self._telemetry.now.power)
-        background = asyncio.create_task(self._telemetry.run(), name="telemetry")
+        background = [
+            asyncio.create_task(self._telemetry.run(), name="telemetry"),
+            asyncio.create_task(self._providers.run(), name="providers"),
+        ]
         self._keep_pinned()
         app = build_app(self._house)
         server = HttpServer(app, lambda: self._tell_ready(ready_fd), self._pool.drain)
@@ -212,8 +226,10 @@ class Daemon:
         try:
             await server.serve([http])
         finally:
-            background.cancel()
+            for task in background:
+                task.cancel()
             await native.close()
+            await self._providers.close()
             await self._pool.close()
             self._sessions.close()
             self._remember_rates()

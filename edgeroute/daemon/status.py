@@ -14,6 +14,7 @@ from edgeroute.domain.hardware import Hardware
 from edgeroute.residency.cores import Cores
 from edgeroute.residency.pool import ModelStatus
 from edgeroute.runtime.pool import Pool
+from edgeroute.runtime.providers import Providers
 from edgeroute.runtime.roster import LiveRoster
 from edgeroute.runtime.sessions import Sessions
 from edgeroute.runtime.telemetry import TelemetryFeed
@@ -37,6 +38,7 @@ class StatusBoard:
     telemetry: TelemetryFeed
     pool: Pool
     roster: LiveRoster
+    providers: Providers
     sessions: Sessions
     sessions_limit: Callable[[], int]
     cores: Cores
@@ -78,6 +80,7 @@ class StatusBoard:
             "models": [
                 {**self._model(model), "conversations": kept(model.model, 0)} for model in models
             ],
+            "providers": self.providers.status(),
             "unavailable": [{"id": name, "reason": why} for name, why in catalog.unavailable],
         }
 

@@ -3,6 +3,7 @@
 Owns the order of labels and zones; which label may go to which zone is `routing/policy`'s.
 """
 
+from dataclasses import dataclass
 from enum import IntEnum
 
 
@@ -31,3 +32,11 @@ class Zone(IntEnum):
     def word(self) -> str:
         """The zone as users write it."""
         return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivity:
+    """What texts demand: the least label, and the types of what was found, sorted."""
+
+    label: Label
+    types: tuple[str, ...]

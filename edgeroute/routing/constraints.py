@@ -80,7 +80,8 @@ def _task(view: View, _estimates: Estimates) -> Excess:
 def _task_sentence(view: View, _estimates: Estimates, at: int) -> tuple[str, str]:
     target = view.roster.targets[at]
     if target.arithmetic_only:
-        return f"{target.id} answers pure arithmetic alone", "ask for a number, as in '17 * 23'"
+        reason = f"{target.id} answers pure arithmetic alone"
+        return reason, "ask for one as in '17 * 23', or link a model: edgeroute models link FILE"
     tasks = " and ".join(sorted(task.words for task in target.tasks))
     reason = f"{target.id} is for {tasks} and this is {view.features.task.words}"
     return reason, f"ask for {target.id} by name"

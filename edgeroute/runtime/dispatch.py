@@ -18,6 +18,7 @@ from edgeroute.routing.decide import decide
 from edgeroute.routing.view import View
 from edgeroute.runtime.execute import Execution
 from edgeroute.runtime.learn import Learner
+from edgeroute.runtime.places import Places
 from edgeroute.runtime.pool import Pool
 from edgeroute.runtime.roster import LiveRoster
 from edgeroute.runtime.telemetry import TelemetryFeed
@@ -32,6 +33,7 @@ class World:
     default_profile: str
     roster: LiveRoster
     pool: Pool
+    places: Places
     telemetry: TelemetryFeed
     clock: Callable[[], float]
     draw: Callable[[], float]
@@ -127,7 +129,7 @@ class Dispatcher:
             replace(request, label=view.label),
             view.features,
             decision,
-            world.pool,
+            world.places,
             world.roster,
             world.clock,
         )

@@ -6,8 +6,8 @@ an answer is never continued by another model.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from typing import TypeVar
 
 from edgeroute.domain.decision import Decision
@@ -17,10 +17,10 @@ from edgeroute.domain.features import Features
 from edgeroute.domain.outcome import Attempt, Outcome
 from edgeroute.domain.request import AnyRequest, Chunk, EmbeddingRequest, Usage
 from edgeroute.domain.units import ModelId
-from edgeroute.ports import Runner
 from edgeroute.routing.estimate import expected_output
 from edgeroute.runtime.metering import Bill
-from edgeroute.runtime.pool import Pool
+from edgeroute.runtime.places import Place, Places
+from edgeroute.runtime.providers import Opened
 from edgeroute.runtime.roster import LiveRoster
 
 _ATTEMPTS = 3
@@ -41,7 +41,7 @@ class Execution:
         request: With the label that holds for it.
         features: What is known of it.
         decision: Its plan.
-        pool: Leases the targets.
+        places: Open the targets.
         roster: Counts what runs on each.
         clock: Monotonic seconds.
 
@@ -54,7 +54,7 @@ class Execution:
         request: AnyRequest,
         features: Features,
         decision: Decision,
-        pool: Pool,
+        places: Places,
         roster: LiveRoster,
         clock: Callable[[], float],
     ) -> None:
@@ -62,7 +62,7 @@ class Execution:
         self._request = request
         self._features = features
         self._decision = decision
-        self._pool = pool
+        self._places = places
         self._roster = roster
         self._clock = clock
         self._began = clock()
@@ -70,6 +70,8 @@ class Execution:
         self._first_at: float | None = None
         self._usage: Usage | None = None
         self._bills: list[Bill] = []
+        self._bill: Bill | None = None
+        self._pieces = 0
         self._ending: Chunk | None = None
         self._error: EdgeRouteError | None = None
 
@@ -85,7 +87,7 @@ class Execution:
                 answer, chunk = await self._in_time(self._first(held))
                 self._first_at = self._clock()
                 while chunk is not None:
-                    self._bills[-1].drew()
+                    self._note_piece()
                     if chunk.finish is not None:
                         self._ending, self._usage = chunk, chunk.usage or self._usage
                     yield chunk
@@ -96,7 +98,7 @@ class Execution:
 
     def outcome(self) -> Outcome:
         """What happened, once the chunks have ended or were closed."""
-        usage = self._usage or Usage(0, 0)
+        usage, paid = self._usage or Usage(0, 0), self._paid()
         ending = "cancelled" if self._ending is None else self._ending.finish
         return Outcome(
             ending="error" if self._error else ending or "stop",
@@ -111,7 +113,21 @@ class Execution:
             error=self._error.code if self._error else None,
             cached_tokens=usage.cached_tokens,
             spent=self._spent(usage),
+            usd=None if paid is None else self._roster.usd(self.target, paid),
+            estimated=paid is not None and paid.estimated,
         )
+
+    def _note_piece(self) -> None:
+        self._pieces += 1
+        if self._bill is not None:
+            self._bill.drew()
+
+    def _paid(self) -> Usage | None:
+        """What is to be paid for: what was counted, or for an answer that broke off an estimate."""
+        if self._first_at is None:
+            return None
+        broken_off = Usage(self._features.prompt_tokens, self._pieces, estimated=True)
+        return self._usage or broken_off
 
     def _spent(self, usage: Usage) -> Spent | None:
         """Joules of all attempts, and of whoever else answered; `None` where nobody tried."""
@@ -160,10 +176,21 @@ class Execution:
         assert failure is not None  # noqa: S101 - a plan is never empty
         raise failure
 
-    def _ask(self, runner: Runner) -> _Answer:
+    @contextmanager
+    def _metered(self, target: ModelId, place: Place) -> Iterator[None]:
+        """Meter an attempt on a model of our own."""
+        if isinstance(place, Opened):
+            self._bill = None
+            yield
+            return
+        with self._roster.metered(target, place) as self._bill:
+            self._bills.append(self._bill)
+            yield
+
+    def _ask(self, place: Place) -> _Answer:
         if isinstance(self._request, EmbeddingRequest):
-            return runner.embed(self._request, self._left_s)
-        return runner.generate(self._request, self._features.output_tokens_p90, self._left_s)
+            return place.embed(self._request, self._left_s)
+        return place.generate(self._request, self._features.output_tokens_p90, self._left_s)
 
     @asynccontextmanager
     async def _on(self, target: ModelId) -> AsyncGenerator[_Answer, None]:
@@ -173,18 +200,17 @@ class Execution:
         error: str | None = None
         try:
             with self._roster.in_flight(target, expected_output(self._features)):
-                async with self._pool.lease(target, self._request.app) as runner:
+                async with self._places.open(target, self._request.app) as place:
                     waited_s = self._clock() - asked
-                    with self._roster.metered(target, runner) as bill:
-                        self._bills.append(bill)
-                        async with aclosing(self._ask(runner)) as answer:
+                    with self._metered(target, place):
+                        async with aclosing(self._ask(place)) as answer:
                             yield answer
         except EdgeRouteError as failure:
             error = failure.code
             if isinstance(failure, Overloaded) and failure.retry_after_s is None:
                 failure.retry_after_s = self._roster.queue_s(target)
             if isinstance(failure, WorkerDied):
-                self._pool.refuse_if_closing()  # then it was ended for the daemon's sake
+                self._places.refuse_if_closing()  # then it was ended for the daemon's sake
             raise
         finally:
             waited_s = self._clock() - asked if waited_s is None else waited_s

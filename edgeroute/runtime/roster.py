@@ -15,14 +15,16 @@ from edgeroute.domain.energy import RemoteEnergy
 from edgeroute.domain.hardware import Telemetry
 from edgeroute.domain.outcome import Outcome
 from edgeroute.domain.privacy import Zone
+from edgeroute.domain.request import Usage
 from edgeroute.domain.target import Rates, Target
-from edgeroute.domain.units import ModelId
+from edgeroute.domain.units import ModelId, Usd
 from edgeroute.ports import Runner
 from edgeroute.residency.pool import ModelStatus
 from edgeroute.routing.candidates import Roster
 from edgeroute.runtime.consumption import Consumptions
 from edgeroute.runtime.metering import Bill, Metering
 from edgeroute.runtime.pool import Pool
+from edgeroute.runtime.providers import Providers
 
 _WEIGHT = 0.3
 """Weight of the newest measurement in a rate's moving average. The prior is where it starts, so
@@ -34,6 +36,7 @@ class LiveRoster:
 
     Args:
         pool: Says how every model stands, and grows its version when that changes.
+        providers: Say what is there besides, and grow theirs.
         slots: Requests that one model answers at once.
         prior: Rates of a model that was not measured yet.
         consumptions: What queries on a model take.
@@ -43,12 +46,14 @@ class LiveRoster:
     def __init__(
         self,
         pool: Pool,
+        providers: Providers,
         slots: int,
         prior: Callable[[ModelCard], Rates],
         consumptions: Consumptions,
         metering: Metering,
     ) -> None:
         self._pool = pool
+        self._providers = providers
         self._slots = slots
         self._prior = prior
         self._consumptions = consumptions
@@ -57,17 +62,27 @@ class LiveRoster:
         self._rates: dict[ModelId, Rates] = {}
         self._expected: dict[ModelId, list[int]] = defaultdict(list)
         self._changes = 0
-        self._built: tuple[tuple[int, int], Roster] | None = None
+        self._built: tuple[tuple[int, int, int], Roster] | None = None
 
     def replace_cards(self, cards: Sequence[ModelCard], measured: Mapping[ModelId, Rates]) -> None:
         """Take a new catalog and what was measured of its models before."""
         self._cards = {card.id: card for card in cards}
-        self._rates = {card.id: measured.get(card.id) or self._prior(card) for card in cards}
+        ours = {card.id: measured.get(card.id) or self._prior(card) for card in cards}
+        others = {name: rates for name, rates in self._rates.items() if name in self._providers}
+        self._rates = others | ours
         self._changes += 1
 
     def rates(self, model: ModelId) -> Rates:
         """Rates of a model as routing sees them."""
         return self._rates[model]
+
+    def usd(self, target: ModelId, used: Usage) -> Usd:
+        """What a target charges."""
+        prices = {other.id: other for other in self._providers.targets()}.get(target)
+        if prices is None:  # our own, or no longer there
+            return Usd(0.0)
+        paid_in = used.prompt_tokens * prices.usd_in_per_mtok
+        return Usd((paid_in + used.completion_tokens * prices.usd_out_per_mtok) / 1e6)
 
     def queue_s(self, model: ModelId) -> float:
         """Seconds until a slot of a busy model should be free."""
@@ -75,12 +90,11 @@ class LiveRoster:
 
     def current(self) -> Roster:
         """The roster as it stands."""
-        key = (self._pool.version, self._changes)
+        key = (self._pool.version, self._providers.version, self._changes)
         if self._built is None or self._built[0] != key:
-            self._built = (
-                key,
-                Roster.of([self._target(status) for status in self._pool.snapshot()]),
-            )
+            ours = [self._target(status) for status in self._pool.snapshot()]
+            others = [self._provided(target) for target in self._providers.targets()]
+            self._built = (key, Roster.of([*ours, *others]))
         return self._built[1]
 
     @contextmanager
@@ -119,9 +133,11 @@ class LiveRoster:
             prefill_tok_s=_blend(old.prefill_tok_s, outcome.prefill_tok_s),
             decode_tok_s=_blend(old.decode_tok_s, outcome.decode_tok_s),
             measured=old.measured or outcome.decode_tok_s is not None,
+            latency_s=_blend(old.latency_s, self._latency_s(outcome, old)),
         )
-        sha256 = self._cards[outcome.target].sha256
-        self._consumptions.learn(sha256, self._prior(self._cards[outcome.target]), outcome)
+        card = self._cards.get(outcome.target)
+        if card is not None:
+            self._consumptions.learn(card.sha256, self._prior(card), outcome)
         self._changes += 1
 
     def learn_load(self, model: ModelId, load_s: float) -> None:
@@ -150,6 +166,16 @@ class LiveRoster:
             energy=self._consumptions.rates(card.sha256),
             capabilities=card.capabilities,
         )
+
+    def _provided(self, target: Target) -> Target:
+        return replace(target, rates=self._rates.setdefault(target.id, target.rates))
+
+    def _latency_s(self, outcome: Outcome, rates: Rates) -> float | None:
+        """What the first token of somebody else's target took besides reading the prompt."""
+        theirs = outcome.target is not None and outcome.target in self._providers
+        if not theirs or outcome.ttft_s is None or len(outcome.attempts) > 1:
+            return None
+        return max(outcome.ttft_s - outcome.prompt_tokens / rates.prefill_tok_s, 0.0)
 
     def _queued_tokens(self, model: ModelId) -> int:
         """Tokens until a slot is free: what waits, shared among the slots that work it off."""

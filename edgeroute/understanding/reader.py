@@ -9,11 +9,12 @@ from itertools import islice
 from pathlib import Path
 
 from edgeroute.domain.features import Features, Subject, Task
+from edgeroute.domain.privacy import Sensitivity
 from edgeroute.domain.request import AnyRequest, EmbeddingRequest, Request
 from edgeroute.understanding.calculation import is_arithmetic
 from edgeroute.understanding.encoder import Encoder, Reading
 from edgeroute.understanding.lengths import Length, answer_length, count_tokens, prompt_tokens
-from edgeroute.understanding.sensitivity import Sensitivity, scan, scan_request
+from edgeroute.understanding.sensitivity import scan, scan_request
 
 _WITH_SUBJECT = (Task.KNOWLEDGE_QA, Task.REASONING)
 _PHONE = "note 099 123 45 671"

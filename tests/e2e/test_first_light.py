@@ -46,7 +46,7 @@ def test_ask_as_json_has_everything_a_program_needs(house: House) -> None:
     assert told["target"] == told["model"] == STARTER
     assert (told["zone"], told["label"]) == ("device", "private")
     assert set(told["terms"]) == {"quality", "money", "energy", "time"}
-    assert told["rejected"] == []
+    assert [rejected["target"] for rejected in told["rejected"]] == ["tool/calculator"]
     assert told["usage"]["completion_tokens"] > 0
     assert 0 < told["ttft_s"] < told["total_s"]
     assert told["joules"]["device"] > 0
@@ -70,7 +70,7 @@ def test_the_stock_openai_client_works_over_the_socket(house: House) -> None:
         "max_tokens": 30,
     }
     with openai_client(house) as client:
-        assert [model.id for model in client.models.list()] == ["auto", STARTER]
+        assert [model.id for model in client.models.list()] == ["auto", STARTER, "tool/calculator"]
         whole = client.chat.completions.create(model="auto", **asked)
         stream = client.chat.completions.create(
             model=STARTER, **asked, stream=True, stream_options={"include_usage": True}

@@ -18,19 +18,23 @@ from edgeroute.domain.profile import Profile
 from edgeroute.domain.request import AnyRequest, EmbeddingRequest, Limits, Message, Request
 from edgeroute.domain.target import Rates, Warmth
 from edgeroute.domain.units import GIB, Bytes, ModelId, RequestId
-from edgeroute.ports import Runner
+from edgeroute.ports import Provider, Runner
 from edgeroute.residency.cores import Cores
 from edgeroute.residency.placement import PlanOptions
 from edgeroute.residency.pool import ModelSpec, PoolState
 from edgeroute.runtime.consumption import Consumptions
 from edgeroute.runtime.dispatch import Answer, Dispatcher, World
+from edgeroute.runtime.egress import Egress
 from edgeroute.runtime.governor import Governor
 from edgeroute.runtime.learn import Learner
 from edgeroute.runtime.metering import CpuSeconds, Metering
+from edgeroute.runtime.places import Places
 from edgeroute.runtime.pool import Pool
+from edgeroute.runtime.providers import Providers
 from edgeroute.runtime.record import Record
 from edgeroute.runtime.roster import LiveRoster
 from edgeroute.runtime.telemetry import TelemetryFeed
+from edgeroute.understanding.sensitivity import scan_texts
 from tests.fakes import FakeBackend, FakeJournal, FakeMeters, FakeObserver
 
 NONE = Bytes(0)
@@ -113,6 +117,7 @@ class Line:
     observer: FakeObserver
     roster: LiveRoster
     meters: FakeMeters
+    providers: Providers
 
     async def ask(self, prompt: str, model: str = "auto", limits: Limits | None = None) -> str:
         async with self.dispatcher.answer(asking(prompt, model, limits)) as answer:
@@ -141,6 +146,7 @@ def build_line(
     ram: int = GIB,
     slots: int = 4,
     loaded: Callable[[LoadPlan, Runner], None] = remember_nothing,
+    providers: Sequence[Provider] = (),
 ) -> Line:
     """The shell around these models, best first in the plan by their quality."""
     loop = asyncio.get_running_loop()
@@ -158,8 +164,9 @@ def build_line(
         lambda: [model.model for model in pool.snapshot() if model.warmth is Warmth.WARM],
         loop.time,
     )
+    others = Providers(providers, Egress(scan_texts), loop.time)
     consumptions = Consumptions({}, journal.write_consumption, "fake")
-    roster = LiveRoster(pool, slots, lambda _card: RATES, consumptions, metering)
+    roster = LiveRoster(pool, others, slots, lambda _card: RATES, consumptions, metering)
     roster.replace_cards(models, {})
     record, observer = Record(journal), FakeObserver()
     world = World(
@@ -168,13 +175,16 @@ def build_line(
         default_profile="balanced",
         roster=roster,
         pool=pool,
+        places=Places(pool, others),
         telemetry=TelemetryFeed(FakeSensors(), pool.measure, pool.glance_s),
         clock=loop.time,
         draw=lambda: 0.5,
     )
     learner = Learner(roster, record, observer, lambda: 1.0)
     dispatcher = Dispatcher(world, learner)
-    return Line(dispatcher, pool, backend, memory, journal, record, observer, roster, meters)
+    return Line(
+        dispatcher, pool, backend, memory, journal, record, observer, roster, meters, others
+    )
 
 
 @pytest.fixture

@@ -42,14 +42,6 @@ class Finding:
     strength: Strength
 
 
-@dataclass(frozen=True, slots=True)
-class Sensitivity:
-    """What a request demands: the least label, and the types that were found, sorted."""
-
-    label: Label
-    types: tuple[str, ...]
-
-
 def demanded_label(findings: Iterable[Finding]) -> Label:
     """The least label for what was found.
 

@@ -4,10 +4,10 @@ Time grows with the text and not faster. Whatever goes wrong reads as `private`:
 not be scanned may hold anything.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from edgeroute.domain.privacy import Label
+from edgeroute.domain.privacy import Label, Sensitivity
 from edgeroute.domain.request import AnyRequest, Request
 from edgeroute.understanding.sensitivity.addresses import find_addresses
 from edgeroute.understanding.sensitivity.context import find_by_context
@@ -16,7 +16,6 @@ from edgeroute.understanding.sensitivity.encoded import decoded_runs
 from edgeroute.understanding.sensitivity.finding import (
     UNSCANNABLE,
     Finding,
-    Sensitivity,
     Strength,
     demanded_label,
     without_overlaps,
@@ -49,13 +48,22 @@ def scan_request(request: AnyRequest) -> Sensitivity:
 
     More than 2 MiB of text, and any failure, is `Label.PRIVATE` with the type `UNSCANNABLE`.
     """
+    return _demanded(request.texts, request if isinstance(request, Request) else None)
+
+
+def scan_texts(texts: Iterable[str]) -> Sensitivity:
+    """What texts demand together, each read by itself; the same bounds, and it never raises."""
+    return _demanded(texts, None)
+
+
+def _demanded(texts: Iterable[str], conversation: Request | None) -> Sensitivity:
     try:
-        texts = list(request.texts)
-        if sum(len(text.encode("utf-8", "surrogatepass")) for text in texts) > _MAX_BYTES:
+        read = list(texts)
+        if sum(len(text.encode("utf-8", "surrogatepass")) for text in read) > _MAX_BYTES:
             return Sensitivity(Label.PRIVATE, (UNSCANNABLE,))
-        found = [finding for text in texts for finding in scan(text)]
-        if isinstance(request, Request):
-            found += _across(request)
+        found = [finding for text in read for finding in scan(text)]
+        if conversation is not None:
+            found += _across(conversation)
         return Sensitivity(demanded_label(found), tuple(sorted({f.type for f in found})))
     except Exception:  # noqa: BLE001 - fails closed: unread is private
         return Sensitivity(Label.PRIVATE, (UNSCANNABLE,))

@@ -124,13 +124,18 @@ class AnswerReader:
         for choice in event.choices or ():
             yield from self._chunk(choice)
 
+    @property
+    def ended(self) -> bool:
+        """Whether some answer, or the only one, has come to its end."""
+        return bool(self._ended)
+
     def end(self, usage: Usage) -> tuple[Chunk, ...]:
         """The chunks that end every answer, the last one with the usage.
 
         Raises:
             Malformed: The stream broke off: some answer, or the only one, has no end.
         """
-        if not self._ended:
+        if not self.ended:
             raise Malformed("the answer broke off")
         chunks = [Chunk("", finish, choice=number) for number, finish in self._ended.items()]
         chunks[-1] = replace(chunks[-1], usage=usage)

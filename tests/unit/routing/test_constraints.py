@@ -61,7 +61,7 @@ CASES = (
         RejectionCode.TASK,
         replace(SMOLLM2, arithmetic_only=True),
         {"pinned_model": SMOLLM2.id},
-        ("smollm2-135m answers pure arithmetic alone", "17 * 23"),
+        ("smollm2-135m answers pure arithmetic alone", "models link FILE"),
         {"features": replace(SHORT, arithmetic=True)},
     ),
     Case(

@@ -3,7 +3,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from edgeroute.domain.privacy import Label
+from edgeroute.domain.privacy import Label, Sensitivity
 from edgeroute.domain.request import (
     AUTO,
     AnswerForm,
@@ -17,7 +17,7 @@ from edgeroute.domain.request import (
     ToolCall,
 )
 from edgeroute.domain.units import RequestId
-from edgeroute.understanding.sensitivity import Sensitivity, Strength, scan, scan_request, seams
+from edgeroute.understanding.sensitivity import Strength, scan, scan_request, seams
 from edgeroute.understanding.sensitivity.finding import Finding, demanded_label, without_overlaps
 
 CARD = "card 4539148803436467"

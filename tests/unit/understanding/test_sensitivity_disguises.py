@@ -2,10 +2,10 @@ from collections import defaultdict
 
 import pytest
 
-from edgeroute.domain.privacy import Label
+from edgeroute.domain.privacy import Label, Sensitivity
 from edgeroute.domain.request import AUTO, Message, Request
 from edgeroute.domain.units import RequestId
-from edgeroute.understanding.sensitivity import Sensitivity, scan, scan_request
+from edgeroute.understanding.sensitivity import scan, scan_request
 from tests.unit.understanding.disguises import Case, clean_cases, sensitive_cases
 
 

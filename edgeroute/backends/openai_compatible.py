@@ -1,0 +1,216 @@
+"""A server that speaks OpenAI, as a provider of targets: clouds, agents, other servers here.
+
+Owns the connection: the key goes into one header and nowhere else, no proxy or key of the
+environment is used, redirects are not followed, every wait has an end. What goes over it is
+`wire/upstream`'s, what may go over it the egress gate's.
+"""
+
+import re
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from dataclasses import replace
+from typing import Final, cast
+
+import httpx2
+
+from edgeroute.backends.offered import Offered
+from edgeroute.backends.patience import Patience, Silent
+from edgeroute.domain.destination import Destination, ModelPrior
+from edgeroute.domain.errors import DestinationFailed, DestinationUnreachable, EdgeRouteError
+from edgeroute.domain.request import AnyRequest, Chunk, EmbeddingRequest, Usage
+from edgeroute.domain.target import Target
+from edgeroute.domain.units import ModelId
+from edgeroute.ports import ApprovedPayload
+from edgeroute.wire.upstream import (
+    DONE,
+    AnswerReader,
+    Malformed,
+    Told,
+    compose,
+    compose_embedding,
+    failure_of,
+    read_listing,
+    read_vectors,
+    told_failure,
+)
+
+_CONNECT_S: Final = 5.0
+_PROBE_S: Final = 5.0
+_DRAIN_S: Final = 0.05
+"""After the last event, for the end of the stream, so that the connection can be used again."""
+_MOST_ERROR: Final = 64 << 10
+_MOST_ANSWER: Final = 32 << 20
+"""Bytes of a listing, of vectors, of an answer that is not streamed."""
+_NO_LISTING: Final = {404, 405, 501}
+"""Servers without `/models` are there all the same, where their models are configured."""
+_BYTES_PER_TOKEN: Final = 3
+"""For a server that does not count: fewer than there are, so that money is overestimated."""
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]+")
+
+
+class OpenAICompatible:
+    """One destination (see `ports.Provider`).
+
+    Args:
+        destination: As configured.
+        prior: What is believed of a model by its name.
+    """
+
+    def __init__(self, destination: Destination, prior: Callable[[str], ModelPrior]) -> None:
+        self.name = destination.name
+        self._destination = destination
+        self._offered = Offered(destination, prior)
+        headers = {"user-agent": "edgeroute"}
+        if destination.key is not None:
+            headers["authorization"] = f"Bearer {destination.key.reveal()}"
+        self._http = httpx2.AsyncClient(
+            base_url=destination.url.rstrip("/") + "/",
+            headers=headers,
+            timeout=httpx2.Timeout(None, connect=_CONNECT_S),  # `Patience` ends the other waits
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    def targets(self) -> Sequence[Target]:
+        """See `ports.Provider`."""
+        return self._offered.targets
+
+    async def probe(self) -> None:
+        """See `ports.Provider`."""
+        patience = Patience(_PROBE_S)
+        with self._translated():
+            request = self._http.build_request("GET", "models")
+            async with self._sent(request, patience) as response:
+                if response.status_code in _NO_LISTING and self._destination.models:
+                    return
+                await self._refuse_failure(response, patience)
+                body = await patience.wait(_bounded(response, _MOST_ANSWER))
+                self._offered.replace(read_listing(body))
+
+    def compose(self, target: ModelId, request: AnyRequest) -> Mapping[str, object]:
+        """See `ports.Provider`."""
+        model = self._offered.model(target)
+        if isinstance(request, EmbeddingRequest):
+            return compose_embedding(request, model)
+        return compose(request, model, self._destination.dialect)
+
+    async def answer(self, payload: ApprovedPayload) -> AsyncGenerator[Chunk, None]:
+        """See `ports.Provider`."""
+        request = self._http.build_request(
+            "POST",
+            "embeddings" if payload.embeds else "chat/completions",
+            content=payload.body,
+            headers={"content-type": "application/json"},
+        )
+        patience = Patience(self._destination.first_token_s, self._destination.between_tokens_s)
+        tokens = len(payload.body) // _BYTES_PER_TOKEN
+        with self._translated():
+            async with self._sent(request, patience) as response:
+                await self._refuse_failure(response, patience)
+                if payload.embeds:
+                    body = await patience.wait(_bounded(response, _MOST_ANSWER))
+                    yield read_vectors(body, tokens)
+                    return
+                async for chunk in _chunks(response, patience, tokens):
+                    yield chunk
+
+    async def close(self) -> None:
+        """See `ports.Provider`."""
+        await self._http.aclose()
+
+    @asynccontextmanager
+    async def _sent(
+        self, request: httpx2.Request, patience: Patience
+    ) -> AsyncGenerator[httpx2.Response, None]:
+        response = await patience.wait(self._http.send(request, stream=True))
+        try:
+            yield response
+        finally:
+            await response.aclose()
+
+    async def _refuse_failure(self, response: httpx2.Response, patience: Patience) -> None:
+        if response.status_code == httpx2.codes.OK:
+            return
+        body = await patience.wait(_bounded(response, _MOST_ERROR))
+        raise self._without_key(failure_of(self.name, response.status_code, response.headers, body))
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Whatever goes wrong as the typed tree, without the key and without what was sent."""
+        try:
+            yield
+        except httpx2.ConnectTimeout as error:
+            raise DestinationUnreachable(
+                f"{self.name} cannot be reached: no connection within {_CONNECT_S:g} s"
+            ) from error
+        except httpx2.ConnectError as error:
+            raise DestinationUnreachable(
+                f"{self.name} cannot be reached: {_said(error)}"
+            ) from error
+        except httpx2.HTTPError as error:
+            raise DestinationUnreachable(f"{self.name} broke off: {_said(error)}") from error
+        except Silent as silent:
+            raise DestinationUnreachable(
+                f"{self.name} said nothing for {silent.seconds:g} s"
+            ) from silent
+        except Malformed as error:
+            raise DestinationFailed(f"{self.name}: {error}") from error
+        except Told as told:
+            raise self._without_key(told_failure(self.name, told.error)) from told
+
+    def _without_key(self, error: EdgeRouteError) -> EdgeRouteError:
+        key = self._destination.key
+        if key is not None:
+            error.message = key.hidden_in(error.message)
+            error.args = (error.message,)
+        return error
+
+
+async def _chunks(
+    response: httpx2.Response, patience: Patience, tokens: int
+) -> AsyncGenerator[Chunk, None]:
+    """The chunks of an answer, streamed or not; `tokens` is at least the length of the prompt."""
+    reader = AnswerReader()
+    if not response.headers.get("content-type", "").startswith("text/event-stream"):
+        for chunk in reader.read(await patience.wait(_bounded(response, _MOST_ANSWER))):
+            yield chunk
+    else:
+        async for chunk in _streamed(response, patience, reader):
+            yield chunk
+    estimated = Usage(tokens, reader.pieces, estimated=True)
+    usage = replace(reader.usage or estimated, decode_s=patience.speaking_s)
+    for chunk in reader.end(usage):
+        yield chunk
+
+
+async def _streamed(
+    response: httpx2.Response, patience: Patience, reader: AnswerReader
+) -> AsyncGenerator[Chunk, None]:
+    source = aiter(httpx2.EventSource(response))
+    async with aclosing(cast(AsyncGenerator[httpx2.ServerSentEvent, None], source)) as events:
+        try:
+            while (event := await patience.wait(anext(events, None))) is not None:
+                if event.data == DONE:
+                    patience.hurry(_DRAIN_S)
+                    continue
+                for chunk in reader.read(event.data) if event.data else ():
+                    patience.renew()
+                    yield chunk
+                if reader.thinking:
+                    patience.renew()
+        except (httpx2.HTTPError, Silent):
+            if not reader.ended:  # what ends the answer was said; what was to follow was not
+                raise
+
+
+async def _bounded(response: httpx2.Response, most: int) -> bytes:
+    body = bytearray()
+    async for piece in response.aiter_bytes():
+        body += piece
+        if len(body) > most:
+            raise Malformed(f"its answer is over {most} bytes")
+    return bytes(body)
+
+
+def _said(error: httpx2.HTTPError) -> str:
+    return _CONTROL.sub(" ", str(error))[:200] or type(error).__name__

@@ -1,0 +1,221 @@
+"""Targets that need no lease: whether they are there, and how they are asked.
+
+Owns what is known of every provider between two probes: what it offers, that it cannot be reached,
+that a target of it rests. Nothing here waits for a provider but its own probe and its own answers.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from edgeroute.domain.errors import (
+    DestinationRefused,
+    DestinationUnreachable,
+    EdgeRouteError,
+    UnknownModel,
+)
+from edgeroute.domain.request import AnyRequest, Chunk, EmbeddingRequest, Request
+from edgeroute.domain.target import Target
+from edgeroute.domain.units import ModelId
+from edgeroute.ports import Provider
+from edgeroute.runtime.egress import Egress
+
+_log = logging.getLogger(__name__)
+
+_PROBE_EVERY_S = 300.0
+"""What is there is asked for its list again; that it has gone, the next request tells."""
+_RETRY_S = (1.0, 2.0, 4.0, 5.0)
+"""After a failed probe; back within five seconds of a link's return, one small request each."""
+_REFUSED_S = 60.0
+"""A key or an account does not come right by itself."""
+_SOON_S = 0.5
+"""Told as the wait for a probe that is due or running."""
+
+
+@dataclass(slots=True)
+class _State:
+    """One provider.
+
+    Attributes:
+        error: Why nothing of it may be used, `None` where it is there.
+        retry_at: When it is probed again, on the daemon's clock.
+        failures: Probes in a row that failed.
+        resting: Targets that asked to be left alone, and until when.
+        wake: Set where the time of the next probe has changed.
+    """
+
+    provider: Provider
+    error: EdgeRouteError | None = field(
+        default_factory=lambda: DestinationUnreachable("it has not been probed yet")
+    )
+    retry_at: float = 0.0
+    failures: int = 0
+    resting: dict[ModelId, float] = field(default_factory=dict)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Providers:
+    """Every provider of this daemon.
+
+    Args:
+        providers: Names are unique.
+        gate: Approves what each is told.
+        clock: Monotonic seconds.
+
+    Attributes:
+        version: Grows whenever the targets have changed.
+    """
+
+    def __init__(
+        self, providers: Sequence[Provider], gate: Egress, clock: Callable[[], float]
+    ) -> None:
+        self.version = 0
+        self._states = {provider.name: _State(provider) for provider in providers}
+        self._gate = gate
+        self._clock = clock
+
+    def targets(self) -> Iterator[Target]:
+        """Every target, with the seconds until it may be tried where it may not now."""
+        now = self._clock()
+        for state in self._states.values():
+            for target in state.provider.targets():
+                wait = max(state.resting.get(target.id, now) - now, 0.0)
+                if state.error is not None:
+                    wait = max(wait, state.retry_at - now, _SOON_S)
+                yield replace(target, retry_in_s=wait)
+
+    def __contains__(self, target: ModelId) -> bool:
+        """Whether a target is a provider's; its name says whose."""
+        return target in self._states or target.partition("/")[0] in self._states
+
+    @asynccontextmanager
+    async def open(self, target: ModelId) -> AsyncGenerator["Opened", None]:
+        """Hold a target for one request; what goes wrong meanwhile is noted and goes on.
+
+        Raises:
+            UnknownModel: It is no longer offered.
+        """
+        state = self._states.get(target) or self._states[target.partition("/")[0]]
+        found = next((t for t in state.provider.targets() if t.id == target), None)
+        if found is None:
+            raise UnknownModel(f"{target} is no longer there")
+        try:
+            yield Opened(state.provider, found, self._gate)
+        except EdgeRouteError as error:
+            self._note(state, target, error)
+            raise
+
+    async def run(self) -> None:
+        """Probe every provider until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for state in self._states.values():
+                group.create_task(self._watch(state))
+
+    async def close(self) -> None:
+        """Let go of all connections and processes."""
+        for state in self._states.values():
+            await state.provider.close()
+
+    def status(self) -> list[dict[str, Any]]:
+        """How every provider stands, as plain data."""
+        return [
+            {
+                "name": name,
+                "reachable": state.error is None,
+                "reason": None if state.error is None else state.error.message,
+                "hint": None if state.error is None else state.error.hint,
+                "targets": [
+                    {
+                        "id": target.id,
+                        "zone": target.zone.word,
+                        "max_label": target.max_label.word,
+                        "context": target.context,
+                    }
+                    for target in state.provider.targets()
+                ],
+            }
+            for name, state in self._states.items()
+        ]
+
+    async def _watch(self, state: _State) -> None:
+        while True:
+            await self._probe(state)
+            while (wait := state.retry_at - self._clock()) > 0:
+                state.wake.clear()
+                try:
+                    async with asyncio.timeout(wait):
+                        await state.wake.wait()
+                except TimeoutError:
+                    break
+
+    async def _probe(self, state: _State) -> None:
+        was_there = state.error is None
+        try:
+            await state.provider.probe()
+        except EdgeRouteError as error:
+            self._set_down(state, error)
+        else:
+            state.error, state.failures = None, 0
+            state.retry_at = self._clock() + _PROBE_EVERY_S
+            if not was_there:
+                _log.info("%s: is there", state.provider.name)
+        self.version += 1
+
+    def _set_down(self, state: _State, error: EdgeRouteError) -> None:
+        if state.error is None or not state.failures:
+            _log.warning("%s: %s", state.provider.name, error.code)  # its words may quote a prompt
+        wait = _RETRY_S[min(state.failures, len(_RETRY_S) - 1)]
+        if isinstance(error, DestinationRefused):
+            wait = _REFUSED_S
+        state.error, state.retry_at = error, self._clock() + wait
+        state.failures += 1
+        self.version += 1
+
+    def _note(self, state: _State, target: ModelId, error: EdgeRouteError) -> None:
+        """A request failed: what that says of the next one."""
+        if isinstance(error, DestinationUnreachable | DestinationRefused):
+            if state.error is None:
+                self._set_down(state, error)
+                state.wake.set()
+            return
+        rest_s = _PROBE_EVERY_S if isinstance(error, UnknownModel) else error.retry_after_s
+        if rest_s:
+            state.resting[target] = self._clock() + rest_s
+            self.version += 1
+            asyncio.get_running_loop().call_later(rest_s, self._end_rest, state, target)
+
+    def _end_rest(self, state: _State, target: ModelId) -> None:
+        if state.resting.get(target, 0.0) <= self._clock():
+            state.resting.pop(target, None)
+        self.version += 1
+
+
+class Opened:
+    """A target of a provider, asked through the gate."""
+
+    def __init__(self, provider: Provider, target: Target, gate: Egress) -> None:
+        self._provider = provider
+        self._target = target
+        self._gate = gate
+
+    def generate(
+        self, request: Request, _expected_tokens: int, _left_s: float | None = None
+    ) -> AsyncGenerator[Chunk, None]:
+        """See `Runner.generate`; what runs elsewhere plans by itself, and deadlines end here."""
+        return self._ask(request)
+
+    def embed(
+        self, request: EmbeddingRequest, _left_s: float | None = None
+    ) -> AsyncGenerator[Chunk, None]:
+        """See `Runner.embed`."""
+        return self._ask(request)
+
+    async def _ask(self, request: AnyRequest) -> AsyncGenerator[Chunk, None]:
+        payload = self._provider.compose(self._target.id, request)
+        approved = await self._gate.approve(self._target, request, payload)
+        async with aclosing(self._provider.answer(approved)) as chunks:
+            async for chunk in chunks:
+                yield chunk

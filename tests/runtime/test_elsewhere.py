@@ -1,0 +1,292 @@
+"""Targets elsewhere: used only where they may be, left alone while they are not there."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+
+from edgeroute.domain.errors import (
+    ContextExceeded,
+    DestinationRefused,
+    DestinationUnreachable,
+    EdgeRouteError,
+    LabelExceeded,
+    NoTarget,
+    Overloaded,
+    ShuttingDown,
+    UnknownModel,
+)
+from edgeroute.domain.features import Task
+from edgeroute.domain.load import EchoBehaviour
+from edgeroute.domain.privacy import Label, Sensitivity, Zone
+from edgeroute.domain.request import Message, Request
+from edgeroute.domain.target import Rates, Target, Warmth
+from edgeroute.domain.units import ModelId, RequestId
+from edgeroute.runtime.egress import Egress
+from edgeroute.understanding.sensitivity import scan_texts
+from tests.fakes import FakeProvider
+from tests.runtime.conftest import Line, asking, build_line, card, text_of
+
+pytestmark = pytest.mark.looptime
+
+CLOUD = Target(
+    id=ModelId("box/big"),
+    zone=Zone.CLOUD,
+    context=8192,
+    parameters=70_000_000_000,
+    rates=Rates(0.0, 3000.0, 80.0, 0.0, latency_s=0.6),
+    warmth=Warmth.WARM,
+    max_label=Label.PUBLIC,
+    usd_in_per_mtok=0.5,
+    usd_out_per_mtok=1.5,
+    scores=dict.fromkeys(Task, 0.95),
+)
+
+
+def public(prompt: str) -> Request:
+    return replace(asking(prompt), label=Label.PUBLIC)
+
+
+@asynccontextmanager
+async def beside(provider: FakeProvider, local_quality: float = 0.5) -> AsyncIterator[Line]:
+    """A line with a fair model of its own and a provider that has been probed."""
+    line = build_line(card("own", EchoBehaviour(), local_quality), providers=[provider])
+    watching = asyncio.create_task(line.providers.run())
+    await asyncio.sleep(0.2)
+    try:
+        yield line
+    finally:
+        watching.cancel()
+        await line.pool.close()
+        await line.providers.close()
+        assert provider.closed
+
+
+async def outcome_of(line: Line, request: Request) -> tuple[str, str | None]:
+    async with line.dispatcher.answer(request) as answer:
+        return await text_of(answer), answer.target
+
+
+# ---- eligibility ------------------------------------------------------------------------------
+
+
+async def test_a_public_question_goes_to_the_better_target_elsewhere_and_is_paid() -> None:
+    sink = FakeProvider(CLOUD)
+    async with beside(sink) as line:
+        assert await outcome_of(line, public("two plus two")) == ("from afar", "box/big")
+        (payload,) = sink.sent
+        assert (payload.target, payload.label) == ("box/big", Label.PUBLIC)
+        assert b"two plus two" in payload.body
+        (outcome,) = line.observer.outcomes
+        assert outcome.usd == pytest.approx((1000 * 0.5 + 2000 * 1.5) / 1e6)
+        assert not outcome.estimated
+        assert [(a.target, a.error) for a in outcome.attempts] == [("box/big", None)]
+
+
+@pytest.mark.parametrize("label", [Label.INTERNAL, Label.PRIVATE, Label.SECRET])
+async def test_a_more_private_question_never_reaches_it(label: Label) -> None:
+    sink = FakeProvider(CLOUD)
+    async with beside(sink) as line:
+        request = replace(asking("two plus two"), label=label)
+        assert await outcome_of(line, request) == ("two plus two", "own")
+        named = replace(request, model="box/big")
+        with pytest.raises(NoTarget, match=r"may see up to public|secret never leaves"):
+            await outcome_of(line, named)
+    assert sink.sent == []
+
+
+async def test_what_stays_on_the_device_never_reaches_it() -> None:
+    sink = FakeProvider(CLOUD)
+    async with beside(sink) as line:
+        request = public("two plus two")
+        stays = replace(request, limits=replace(request.limits, on_device=True))
+        assert (await outcome_of(line, stays))[1] == "own"
+    assert sink.sent == []
+
+
+async def test_what_the_reader_missed_is_found_at_the_gate_and_answered_here() -> None:
+    """The understanding of these tests finds nothing but the word `password`."""
+    sink = FakeProvider(CLOUD)
+    async with beside(sink) as line:
+        key = "my key is AKIAIOSFODNN7EXAMPLE"
+        assert await outcome_of(line, public(key)) == (key, "own")
+        (outcome,) = line.observer.outcomes
+        assert [(a.target, a.error) for a in outcome.attempts] == [
+            ("box/big", "label_exceeded"),
+            ("own", None),
+        ]
+    assert sink.sent == []
+
+
+# ---- fail-over and health ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "error",
+    [DestinationUnreachable("x"), DestinationRefused("x"), Overloaded("x"), ContextExceeded("x")],
+    ids=lambda error: str(error.code),
+)
+async def test_before_the_first_token_the_next_target_takes_over(error: EdgeRouteError) -> None:
+    sink = FakeProvider(CLOUD)
+    sink.fails = error
+    async with beside(sink) as line:
+        assert await outcome_of(line, public("two plus two")) == ("two plus two", "own")
+        (outcome,) = line.observer.outcomes
+        assert outcome.attempts[0].error == error.code
+        assert not outcome.usd
+
+
+async def test_after_the_first_token_a_failure_is_shown_and_paid_by_estimate() -> None:
+    sink = FakeProvider(CLOUD)
+    sink.breaks = DestinationUnreachable("box broke off")
+    async with beside(sink) as line:
+        async with line.dispatcher.answer(public("two plus two")) as answer:
+            assert (await anext(answer.chunks)).text == "from "
+            with pytest.raises(DestinationUnreachable):
+                await anext(answer.chunks)
+        (outcome,) = line.observer.outcomes
+        assert (outcome.ending, outcome.estimated) == ("error", True)
+        assert outcome.usd is not None
+        assert outcome.usd > 0
+
+
+async def test_who_is_not_there_is_known_within_one_probe_and_asked_by_nobody() -> None:
+    sink = FakeProvider(CLOUD)
+    sink.down = DestinationUnreachable("box cannot be reached")
+    async with beside(sink) as line:
+        for _ in range(3):
+            assert (await outcome_of(line, public("hello")))[1] == "own"
+        assert sink.sent == []
+        (status,) = line.providers.status()
+        assert (status["reachable"], status["reason"]) == (False, "box cannot be reached")
+        named = replace(public("hello"), model="box/big")
+        with pytest.raises(NoTarget, match="tried again in") as caught:
+            await outcome_of(line, named)
+        assert caught.value.http_status == 503
+        assert caught.value.retry_after_s is not None
+
+
+async def test_who_comes_back_is_noticed_within_five_seconds() -> None:
+    sink = FakeProvider(CLOUD)
+    sink.down = DestinationUnreachable("x")
+    async with beside(sink) as line:
+        await asyncio.sleep(60.0)
+        assert sink.probes <= 15
+        sink.down = None
+        await asyncio.sleep(5.2)
+        assert (await outcome_of(line, public("hello")))[1] == "box/big"
+
+
+async def test_a_question_that_finds_it_gone_tells_all_others() -> None:
+    sink = FakeProvider(CLOUD)
+    async with beside(sink) as line:
+        await asyncio.sleep(30.0)
+        sink.down = DestinationUnreachable("x")
+        for _ in range(3):
+            assert (await outcome_of(line, public("hello")))[1] == "own"
+        assert len(sink.sent) == 1
+        sink.down = None
+        await asyncio.sleep(5.2)
+        assert (await outcome_of(line, public("hello")))[1] == "box/big"
+
+
+async def test_who_refuses_the_key_is_left_alone_for_a_minute() -> None:
+    sink = FakeProvider(CLOUD)
+    sink.down = DestinationRefused("box refused the key")
+    async with beside(sink):
+        await asyncio.sleep(50.0)
+        assert sink.probes == 1
+        await asyncio.sleep(15.0)
+        assert sink.probes == 2
+
+
+async def test_a_target_that_asks_for_rest_has_it_and_its_neighbour_works() -> None:
+    other = replace(CLOUD, id=ModelId("box/other"), scores=dict.fromkeys(Task, 0.9))
+    sink = FakeProvider(CLOUD, other)
+    async with beside(sink) as line:
+        sink.fails = Overloaded("busy", retry_after_s=20.0)
+        await outcome_of(line, replace(public("hello"), model="auto"))
+        sink.fails = None
+        sent = len(sink.sent)
+        assert sent == 2  # the other rests too now
+        assert (await outcome_of(line, public("hello")))[1] == "own"
+        assert len(sink.sent) == sent
+        await asyncio.sleep(21.0)
+        assert (await outcome_of(line, public("hello")))[1] == "box/big"
+        sink.fails = UnknownModel("gone")
+        await outcome_of(line, public("hello"))
+        sink.fails = None
+        assert (await outcome_of(line, public("hello")))[1] == "own"
+
+
+async def test_what_a_target_needs_to_begin_is_learnt() -> None:
+    async with beside(FakeProvider(CLOUD)) as line:
+        line.roster.current()
+        assert line.roster.rates(CLOUD.id).latency_s == 0.6
+        for _ in range(30):
+            await outcome_of(line, public("hello"))
+        learnt = line.roster.rates(CLOUD.id)
+        assert learnt.latency_s == pytest.approx(0.5 - 1000 / 3000, abs=0.01)
+        assert learnt.decode_tok_s == pytest.approx(1999.0, rel=0.01)
+
+
+async def test_a_draining_daemon_sends_nothing() -> None:
+    sink = FakeProvider(CLOUD)
+    async with beside(sink) as line:
+        line.pool.drain(1.0)
+        with pytest.raises(ShuttingDown):
+            await outcome_of(line, public("hello"))
+    assert sink.sent == []
+
+
+# ---- the gate ---------------------------------------------------------------------------------
+
+PRIVATE = replace(CLOUD, max_label=Label.PRIVATE)
+CARD = "4111 1111 1111 1111"
+ASKED = Request(RequestId("r"), "auto", (Message("user", "Hi"),), label=Label.PUBLIC)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"messages": [{"content": CARD}]},
+        {CARD: 1},
+        {"a": [[{"b": CARD}]]},
+        {"arguments": f'{{"card": "{CARD}"}}'},
+        {"arguments": '["\\u0034111 1111 1111 1111"]'},
+        {"stop": ["x", CARD]},
+        {"name": CARD, "padding": "The river rose. " * 4000},
+    ],
+    ids=["value", "key", "deep", "JSON text", "escaped", "list", "long"],
+)
+async def test_every_forwarded_field_is_read(payload: dict[str, object]) -> None:
+    gate = Egress(scan_texts)
+    with pytest.raises(LabelExceeded, match="may see up to public and what would be sent is pri"):
+        await gate.approve(CLOUD, ASKED, payload)
+    approved = await gate.approve(PRIVATE, ASKED, payload)
+    assert (approved.label, approved.target) == (Label.PRIVATE, PRIVATE.id)
+    assert CARD not in repr(approved)
+
+
+async def test_the_label_of_the_request_holds_whatever_is_found() -> None:
+    gate = Egress(scan_texts)
+    for label in (Label.INTERNAL, Label.PRIVATE, Label.SECRET):
+        with pytest.raises(LabelExceeded):
+            await gate.approve(CLOUD, replace(ASKED, label=label), {"text": "hello"})
+    generous = replace(CLOUD, max_label=Label.SECRET)
+    with pytest.raises(LabelExceeded):  # whatever a target is said to be allowed to see
+        await gate.approve(generous, replace(ASKED, label=Label.SECRET), {"text": "hello"})
+    here = replace(CLOUD, zone=Zone.DEVICE, max_label=Label.SECRET)
+    approved = await gate.approve(here, replace(ASKED, label=Label.SECRET), {"text": "hello"})
+    assert approved.body == b'{"text":"hello"}'
+
+
+async def test_a_detector_that_fails_lets_nothing_through() -> None:
+    def broken(texts: Sequence[str]) -> Sensitivity:
+        raise RuntimeError(f"a detector crashed on {len(texts)} texts")
+
+    with pytest.raises(RuntimeError):
+        await Egress(broken).approve(PRIVATE, ASKED, {"text": "hello"})
+    assert scan_texts(["x" * (3 << 20)]).label is Label.PRIVATE
