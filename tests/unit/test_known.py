@@ -105,3 +105,42 @@ benchmarks = { math = 40.0, mmlu = 55.0 }
     path.write_text(entry.replace("mmlu = 55.0", "mmul = 55.0"))
     with pytest.raises(InvalidConfig, match=r"line 12: .*benchmarks\.mmul: no task uses it"):
         KnownModels(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "billions", "math"),
+    [
+        ("Qwen/Qwen2.5-7B-Instruct", 7.61, 0.916),
+        ("qwen2.5-coder-1.5b-instruct-q4_k_m", 1.54, 0.658),
+        ("gpt-4o-mini-2024-07-18", 70, 0.702),
+        ("openai/gpt-4o", 70, 0.759),
+        ("gpt-4.1-nano", 70, 0.623),
+        ("claude-3-5-sonnet-20241022", 70, 0.711),
+        ("llama3.2:3b", 3, None),
+        ("mistral-7b-instruct-v0.3", 7, None),
+        ("phi4:14b-q4_K_M", 14, None),
+        ("my-own-model", 70, None),
+        ("o1", 70, 0.964),
+        ("o100", 70, None),
+    ],
+)
+def test_a_model_that_a_server_names_is_known_by_its_name(
+    known: KnownModels, name: str, billions: float, math: float | None
+) -> None:
+    prior = known.named(name, afar=True)
+    assert prior.parameters == pytest.approx(billions * 1e9)
+    assert prior.scores.get(Task.MATH) == math
+
+
+def test_a_name_that_tells_nothing_means_less_near_than_afar(known: KnownModels) -> None:
+    near, far = (known.named("my-own-model", afar=afar) for afar in (False, True))
+    assert near.parameters < far.parameters
+
+
+def test_every_cloud_has_a_dated_source_and_a_context(known: KnownModels) -> None:
+    for cloud in TomlFile(shipped("models") / KNOWN).convert(_File).cloud:
+        assert re.search(r"20\d\d", cloud.source)
+        for name in cloud.names:
+            prior = known.named(name, afar=True)
+            assert prior.context == cloud.context
+            assert all(0 < score < 1 for score in prior.scores.values())
