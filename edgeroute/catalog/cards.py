@@ -206,6 +206,7 @@ def _echo(model: ModelId, card: _EchoCard) -> ModelCard:
             repack_bytes=none,
             quantisation="none",
             chat_template=True,
+            embeds=False,
         ),
         family=card.family or "echo",
         licence=card.licence or "unknown",

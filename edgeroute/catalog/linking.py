@@ -59,7 +59,7 @@ def link_model(
         sha256=sha256 or hash_model(path, progress),
         size=before.size,
         mtime_ns=before.mtime_ns,
-        shape=asdict(shape),
+        shape={name: fact for name, fact in asdict(shape).items() if fact is not None},
     )
     answer = linked(model, card, KnownModels.shipped())  # refuses a file that changed meanwhile
     replace_card(card_file, card)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from edgeroute.domain.capability import Capability
 from edgeroute.domain.features import Task
 from edgeroute.domain.load import EchoBehaviour
+from edgeroute.domain.tool_markup import ToolMarkup
 from edgeroute.domain.units import Bytes, ModelId
 
 
@@ -22,6 +23,8 @@ class ModelShape:
         kv_bytes_per_token: Keys and values of all layers for one token at f16.
         repack_bytes: Bytes of tensors that llama.cpp's CPU backend repacks into anonymous memory.
         chat_template: Whether the file has a chat template.
+        embeds: It makes one vector of a text and answers nothing.
+        tool_markup: How it writes calls of functions; `None` where it was not taught to.
     """
 
     architecture: str
@@ -38,6 +41,8 @@ class ModelShape:
     repack_bytes: Bytes
     quantisation: str
     chat_template: bool
+    embeds: bool
+    tool_markup: ToolMarkup | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,4 +73,11 @@ class ModelCard:
     @property
     def capabilities(self) -> frozenset[Capability]:
         """What a worker can do with it."""
-        return frozenset({Capability.CHAT})
+        if self.shape.embeds:
+            return frozenset({Capability.EMBED})
+        can = {Capability.CHAT, Capability.COMPLETE, Capability.CHOICES}
+        if self.echo is None:
+            can |= {Capability.JSON_SCHEMA, Capability.GRAMMAR, Capability.LOGPROBS}
+        if self.shape.tool_markup is not None:
+            can.add(Capability.TOOLS)
+        return frozenset(can)

@@ -124,4 +124,5 @@ def _shape(card: SpeedCard) -> ModelShape:
         repack_bytes=Bytes(0),
         quantisation="trace",
         chat_template=False,
+        embeds=False,
     )

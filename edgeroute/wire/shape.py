@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from edgeroute.domain.card import ModelShape
 from edgeroute.domain.errors import InvalidModelFile
+from edgeroute.domain.tool_markup import tool_markup
 from edgeroute.domain.units import Bytes
 from edgeroute.wire.ggml import FILE_TYPES, REPACKED
 from edgeroute.wire.gguf import (
@@ -31,6 +32,8 @@ _MAX_NAME = 96
 _ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _BLOCK = re.compile(r"blk\.\d+\.")
 _F16_BYTES = 2
+_POOLING = (1, 2, 3)
+"""llama.cpp's mean, cls and last; 0 pools nothing, and 4 ranks texts instead of placing them."""
 _PER_TOKEN = {
     "tokenizer.ggml.scores": (FLOAT32, INT32),
     "tokenizer.ggml.token_type": (INT32,),
@@ -56,6 +59,8 @@ def shape_of(header: GgufHeader, machine: str = platform.machine()) -> ModelShap
     n_embd = facts.count("embedding_length", least=1)
     block_bytes = sum(t.size for t in header.tensors if _BLOCK.match(t.name))
     total = sum(t.size for t in header.tensors)
+    template = facts.chat_template
+    kv = facts.kv_elements(n_layers, n_embd) if facts.generates else 0
     return ModelShape(
         architecture=facts.architecture,
         name=facts.name,
@@ -67,10 +72,12 @@ def shape_of(header: GgufHeader, machine: str = platform.machine()) -> ModelShap
         context_train=facts.count("context_length", least=1),
         block_bytes=Bytes(block_bytes // n_layers),
         other_bytes=Bytes(total - block_bytes),
-        kv_bytes_per_token=Bytes(facts.kv_elements(n_layers, n_embd) * _F16_BYTES),
+        kv_bytes_per_token=Bytes(kv * _F16_BYTES),
         repack_bytes=Bytes(_repacked(header.tensors, machine)),
         quantisation=facts.quantisation(),
-        chat_template=isinstance(header.metadata.get("tokenizer.chat_template"), str),
+        chat_template=template is not None,
+        embeds=facts.pools,
+        tool_markup=tool_markup(template),
     )
 
 
@@ -110,6 +117,22 @@ class _Facts:
         """The model's own name, short and printable; empty where it has none."""
         name = self._header.metadata.get("general.name")
         return "".join(filter(str.isprintable, name))[:_MAX_NAME] if isinstance(name, str) else ""
+
+    @property
+    def chat_template(self) -> str | None:
+        """The model's own, where it has one."""
+        template = self._header.metadata.get("tokenizer.chat_template")
+        return template if isinstance(template, str) else None
+
+    @property
+    def generates(self) -> bool:
+        """Whether tokens look back alone, so that keys and values are kept."""
+        return self._value("attention.causal") is not False
+
+    @property
+    def pools(self) -> bool:
+        """Whether the model makes one vector of a text: the mean, the first or the last token's."""
+        return self._value("pooling_type") in _POOLING
 
     def refuse_what_cannot_be_served(self) -> None:
         """Raise for sound files that are not one whole language model."""

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from edgeroute.domain.request import Usage
+from edgeroute.domain.request import FinishReason, Usage
 from edgeroute.wire.frames import Generate
 from edgeroute.worker.ports import Token
 from edgeroute.worker.text import AnswerText
+from edgeroute.worker.tool_calls import Parsed, ToolCallParser
 
 
 @dataclass(slots=True)
@@ -14,6 +15,7 @@ class Answer:
 
     Attributes:
         request: With its seed set.
+        calls: Finds the calls in its text, where functions were offered.
         cached_tokens: Tokens of the prompt that were in memory; known when it starts.
         started: When it first got a slot; times are `perf_counter` seconds, 0 is not yet.
         first: When its first token was drawn.
@@ -21,6 +23,7 @@ class Answer:
 
     request: Generate
     text: AnswerText
+    calls: ToolCallParser | None
     prompt_tokens: int
     cached_tokens: int = 0
     drawn: int = 0
@@ -37,6 +40,20 @@ class Answer:
         self.first = self.first or now
         self.drawn += 1
         return self.text.feed(token.piece)
+
+    def parse(self, text: str, *, over: bool) -> Parsed:
+        """Tell text and calls apart; gives back what can be shown now."""
+        if self.calls is None:
+            return Parsed(text)
+        parsed = self.calls.feed(text)
+        if not over:
+            return parsed
+        rest = self.calls.flush()
+        return Parsed(parsed.text + rest.text, parsed.calls + rest.calls)
+
+    def finish(self, reason: FinishReason) -> FinishReason:
+        """Why it ended, as far as its caller is concerned."""
+        return "tool_calls" if reason == "stop" and self.calls and self.calls.calls else reason
 
     def usage(self, now: float) -> Usage:
         """Count tokens and seconds at the end of the answer."""

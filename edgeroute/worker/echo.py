@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
-from edgeroute.domain.errors import EdgeRouteError, LoadFailed, OutOfMemory
+from edgeroute.domain.errors import EdgeRouteError, LoadFailed, OutOfMemory, Unsupported
 from edgeroute.domain.load import EchoBehaviour, LoadPlan
-from edgeroute.domain.request import Message
+from edgeroute.domain.request import Message, Toolbox
+from edgeroute.domain.tool_markup import ToolMarkup
 from edgeroute.wire.frames import Buffers, Generate
-from edgeroute.worker.ports import Interrupted, Report, Token
+from edgeroute.worker.ports import NO_TOOLS, Interrupted, Report, Token
 from edgeroute.worker.sequence import Run
 
 _WORD = re.compile(r"\s*\S+")
@@ -87,6 +88,7 @@ class EchoEngine:
         self.name = "echo"
         self.context = plan.context
         self.buffers = Buffers()
+        self.tool_markup: ToolMarkup | None = None
         self.cells = EchoCells()
         self._behaviour = behaviour
         self._echoes: dict[int, _Echo] = {}
@@ -102,14 +104,21 @@ class EchoEngine:
             raise OutOfMemory(f"no {behaviour.anon} bytes of memory") from None
         self._anon[::_PAGE] = bytes([1]) * len(range(0, behaviour.anon, _PAGE))  # now it is real
 
-    def encode(self, messages: Sequence[Message]) -> "array[int]":
+    def encode(
+        self, messages: Sequence[Message], tools: Toolbox = NO_TOOLS, prompt: str | None = None
+    ) -> "array[int]":
         """One token per word; see `Engine`."""
-        return array("i", (_token(word) for turn in messages for word in _words(turn.content)))
+        if tools.tools:
+            raise Unsupported("the echo engine calls no tools")
+        texts = [turn.content for turn in messages] if prompt is None else [prompt]
+        return array("i", (_token(word) for text in texts for word in _words(text)))
 
     def open(self, request: Generate) -> None:
         """Choose an answer; see `Engine`."""
         asked = [message.content for message in request.messages if message.role == "user"]
-        prompt = len(self.encode(request.messages))
+        if request.prompt is not None:
+            asked = [request.prompt]
+        prompt = len(self.encode(request.messages, prompt=request.prompt))
         self._echoes[request.id] = _Echo(_words(asked[-1]) if asked else [], prompt)
 
     def close(self, sequence_id: int) -> None:

@@ -14,15 +14,17 @@ import numpy as np
 
 from edgeroute.domain.errors import EdgeRouteError, InvalidRequest, LoadFailed
 from edgeroute.domain.load import LoadPlan
-from edgeroute.domain.request import Message
+from edgeroute.domain.request import Message, Toolbox
+from edgeroute.domain.tool_markup import tool_markup
 from edgeroute.wire.frames import Generate
 from edgeroute.worker.batch import Batch
 from edgeroute.worker.cells import LlamaCells
+from edgeroute.worker.drawing import Drawer, Drawing
 from edgeroute.worker.llama_log import LlamaLog
 from edgeroute.worker.mapping import give_back_pages
-from edgeroute.worker.ports import Interrupted, Report, Token
+from edgeroute.worker.ports import NO_TOOLS, Interrupted, Report, Token
 from edgeroute.worker.prompt import PromptEncoder
-from edgeroute.worker.sampler import Candidates, Logits, Sampler, is_plain_argmax
+from edgeroute.worker.sampler import Logits
 from edgeroute.worker.sequence import Run
 from edgeroute.worker.template import ChatTemplate
 from edgeroute.worker.vocabulary import Vocabulary
@@ -52,12 +54,17 @@ class LlamaEngine:
         self._context = self._create_context(plan)
         self.cells = LlamaCells(self._model, self._context)
         self._batch = Batch(plan.batch, plan.slots)
-        self._samplers: dict[int, Sampler] = {}  # by id, where argmax is not enough
+        self._drawings: dict[int, Drawing] = {}  # by id, where argmax is not enough
         self.name = f"llama-cpp-python {llama_cpp.__version__}"
         self.context: int = llama.llama_n_ctx_seq(self._context)
         self.vocabulary = Vocabulary(self._model)
-        self._candidates = Candidates(self.vocabulary.size)
-        self._prompts = PromptEncoder(self.vocabulary, self._read_template(), self.context)
+        source = llama.llama_model_chat_template(self._model, None)
+        template = None if source is None else source.decode("utf-8", "replace")
+        self.tool_markup = tool_markup(template)
+        self._drawer = Drawer(self.vocabulary, self.tool_markup, self.context)
+        self._prompts = PromptEncoder(
+            self.vocabulary, self._compiled(template), self.tool_markup, self.context
+        )
         give_back_pages(plan.path)  # before the warm-up, which brings back those in use
         self._warm_up(plan, progress)
         self.buffers = self._log.buffers
@@ -65,22 +72,23 @@ class LlamaEngine:
 
     # ---- serving ------------------------------------------------------------------------------
 
-    def encode(self, messages: Sequence[Message]) -> "array[int]":
+    def encode(
+        self, messages: Sequence[Message], tools: Toolbox = NO_TOOLS, prompt: str | None = None
+    ) -> "array[int]":
         """Render and tokenise a conversation; see `Engine`."""
-        return self._prompts.encode(messages)
+        return self._prompts.encode(messages, tools, prompt)
 
     def open(self, request: Generate) -> None:
-        """Make a request's sampler; see `Engine`."""
-        if not is_plain_argmax(request.sampling):
-            self._samplers[request.id] = Sampler(
-                request.sampling, self._candidates, context=self.context
-            )
+        """Make a request's way of drawing; see `Engine`."""
+        drawing = self._drawer.drawing(request)
+        if drawing is not None:
+            self._drawings[request.id] = drawing
 
     def close(self, sequence_id: int) -> None:
-        """Free a request's sampler; see `Engine`."""
-        sampler = self._samplers.pop(sequence_id, None)
-        if sampler is not None:
-            sampler.close()
+        """Free a request's way of drawing; see `Engine`."""
+        drawing = self._drawings.pop(sequence_id, None)
+        if drawing is not None:
+            drawing.close()
 
     def decode(self, batch: Sequence[Run], interrupted: Interrupted | None) -> bool:
         """Decode a batch; see `Engine`.
@@ -103,11 +111,15 @@ class LlamaEngine:
     def draw(self, runs: Sequence[Run]) -> list[Token]:
         """Draw the tokens that follow; see `Engine`."""
         logits = self.logits(len(runs))
-        tokens = logits.argmax(axis=1)  # of all rows at once: 27 us for 8 of 49,152
-        for row, run in enumerate(runs):
-            if sampler := self._samplers.get(run.id):
-                tokens[row] = sampler.draw(logits[row])
-        return [self.vocabulary.token(token) for token in tokens.tolist()]
+        likeliest = logits.argmax(axis=1).tolist()  # of all rows at once: 27 us for 8 of 49,152
+        tokens = []
+        for row, (run, token) in enumerate(zip(runs, likeliest, strict=True)):
+            drawing = self._drawings.get(run.id)
+            if drawing is None:
+                tokens.append(self.vocabulary.token(token))
+            else:
+                tokens.append(drawing.draw(logits[row], token))
+        return tokens
 
     def set_threads(self, single: int, batch: int) -> None:
         """Set the numbers of threads; see `Engine`."""
@@ -185,11 +197,9 @@ class LlamaEngine:
             raise self._log.failure("its context cannot be made: ")
         return context
 
-    def _read_template(self) -> ChatTemplate:
-        source = llama.llama_model_chat_template(self._model, None)
-        text = None if source is None else source.decode("utf-8", "replace")
+    def _compiled(self, template: str | None) -> ChatTemplate:
         try:
-            return ChatTemplate(text, bos=self.vocabulary.bos, eos=self.vocabulary.eos)
+            return ChatTemplate(template, bos=self.vocabulary.bos, eos=self.vocabulary.eos)
         except InvalidRequest as error:
             raise LoadFailed(error.message) from error
 

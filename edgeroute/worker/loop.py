@@ -5,6 +5,7 @@ engine's, what outlives a slot is the sessions'.
 """
 
 import os
+import string
 import time
 from array import array
 from collections.abc import Iterable, Sequence
@@ -15,6 +16,7 @@ from typing import NoReturn
 import msgspec
 
 from edgeroute.domain.errors import DeadlineExceeded, EdgeRouteError, InvalidRequest
+from edgeroute.domain.request import FinishReason, Usage
 from edgeroute.wire.frames import (
     Cancel,
     Failed,
@@ -35,10 +37,12 @@ from edgeroute.worker.scheduler import Scheduler
 from edgeroute.worker.sequence import Run, Terms
 from edgeroute.worker.sessions import Sessions
 from edgeroute.worker.text import AnswerText
+from edgeroute.worker.tool_calls import ToolCallParser
 
 JOIN_S = 0.03
 """How long after its start a batch of prompts is given up for one that comes: 20 ms of work are
 lost, where eight clients that ask at once wait for 180 ms behind the first (SmolLM2)."""
+_ID_CHARACTERS = string.ascii_letters + string.digits
 MOST_TO_JOIN = 256
 """Rows of prompts from which a batch is full enough as it is."""
 
@@ -58,7 +62,7 @@ class Loop:
         self._prefilling: set[int] = set()
         self._may_join_until = 0.0
         self._decoded = True
-        self._step = Step(pieces=[], finished=[], failed=[])
+        self._step = _empty_step()
 
     def run(self) -> NoReturn:
         """Serve until the daemon is gone, which ends the process."""
@@ -98,19 +102,32 @@ class Loop:
 
     def _start(self, request: Generate) -> None:
         sampling = request.sampling
-        if sampling.seed is None:
+        seed = sampling.seed
+        if seed is None:
             seed = int.from_bytes(os.urandom(4), "big")
-            request = msgspec.structs.replace(request, sampling=replace(sampling, seed=seed))
         now = time.perf_counter()
+        one = request
         try:
-            prompt = self._engine.encode(request.messages)
-            self._engine.open(request)
-            self._scheduler.submit(request.id, prompt, self._terms(request, prompt, now), now)
+            prompt = self._engine.encode(request.messages, request.tools, request.prompt)
+            terms = self._terms(request, prompt, now)
+            for choice in range(request.choices):  # those after the first copy its prompt's cells
+                drawn = replace(sampling, seed=seed + choice)
+                one = msgspec.structs.replace(request, id=request.id + choice, sampling=drawn)
+                self._engine.open(one)
+                self._scheduler.submit(one.id, prompt[:], terms, now)
+                text = AnswerText(sampling.stop)
+                self._answers[one.id] = Answer(one, text, self._parser(one), len(prompt))
         except EdgeRouteError as error:
-            self._engine.close(request.id)
+            self._engine.close(one.id)
+            for choice in range(request.choices):
+                self._drop(request.id + choice)
             self._step.failed.append(Failed(request.id, error.code, error.message))
-            return
-        self._answers[request.id] = Answer(request, AnswerText(sampling.stop), len(prompt))
+
+    def _parser(self, request: Generate) -> ToolCallParser | None:
+        markup, tools = self._engine.tool_markup, request.tools
+        if markup is None or not tools.tools or tools.choice == "none":
+            return None
+        return ToolCallParser(markup, {tool.name for tool in tools.tools}, _call_id)
 
     def _terms(self, request: Generate, prompt: "array[int]", now: float) -> Terms:
         shifts = request.overflow == "shift"
@@ -128,8 +145,10 @@ class Loop:
 
     def _lead(self, request: Generate, prompt: "array[int]") -> int:
         """Count the tokens of the first turn."""
+        if request.prompt is not None:
+            return 1
         try:
-            return common_prefix(self._engine.encode(request.messages[:1]), prompt)
+            return common_prefix(self._engine.encode(request.messages[:1], request.tools), prompt)
         except InvalidRequest:  # a template that wants more than a system message
             return 1
 
@@ -222,20 +241,40 @@ class Loop:
 
     def _accept(self, drawn: Iterable[tuple[Run, Token]], now: float) -> None:
         for run, token in drawn:
+            if token.failure is not None:
+                self._fail(run.id, token.failure)
+                continue
             answer = self._answers[run.id]
             text = answer.feed(token, now)
             last = token.last or answer.text.stopped
             finish = self._scheduler.accept(run.id, token.id, last=last)
             if finish is not None:
                 text += answer.text.flush()
-                self._engine.close(run.id)
-                del self._answers[run.id]
-                self._step.finished.append(Finished(run.id, finish, answer.usage(now)))
-            if text:
-                self._step.pieces.append((run.id, text))
+            parsed = answer.parse(text, over=finish is not None)
+            if token.logprob is not None:
+                self._step.logprobs.append((run.id, token.logprob))
+            self._step.calls.extend((run.id, piece) for piece in parsed.calls)
+            if parsed.text:
+                self._step.pieces.append((run.id, parsed.text))
+            if finish is not None:
+                self._end(run.id, answer.finish(finish), answer.usage(now))
+
+    def _end(self, sequence_id: int, finish: FinishReason, usage: Usage) -> None:
+        self._engine.close(sequence_id)
+        del self._answers[sequence_id]
+        self._step.finished.append(Finished(sequence_id, finish, usage))
 
     def _send_step(self) -> None:
         step = self._step
-        if step.pieces or step.finished or step.failed:
+        if step.pieces or step.finished or step.failed or step.logprobs or step.calls:
             self._channel.send(step)
-            self._step = Step(pieces=[], finished=[], failed=[])
+            self._step = _empty_step()
+
+
+def _empty_step() -> Step:
+    return Step(pieces=[], finished=[], failed=[], logprobs=[], calls=[])
+
+
+def _call_id() -> str:
+    """Nine letters and digits: Mistral's templates refuse any other length."""
+    return "".join(_ID_CHARACTERS[byte % len(_ID_CHARACTERS)] for byte in os.urandom(9))

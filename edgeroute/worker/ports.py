@@ -7,7 +7,9 @@ from array import array
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from edgeroute.domain.request import Message
+from edgeroute.domain.errors import EdgeRouteError
+from edgeroute.domain.request import Message, TokenLogprob, Toolbox
+from edgeroute.domain.tool_markup import ToolMarkup
 from edgeroute.wire.frames import Buffers, Generate
 from edgeroute.worker.sequence import Run
 
@@ -17,6 +19,8 @@ Report = Callable[[float], None]
 Interrupted = Callable[[], bool]
 """Asked in the middle of a decode, as often as an engine likes, whether to give it up."""
 
+NO_TOOLS = Toolbox()
+
 
 class Token(NamedTuple):
     """One drawn token.
@@ -24,11 +28,15 @@ class Token(NamedTuple):
     Attributes:
         piece: Its bytes, not always whole UTF-8 characters.
         last: Ends the answer by itself.
+        logprob: How probable it was, where that was asked for.
+        failure: Why the answer cannot go on: its grammar has no way ahead.
     """
 
     id: int
     piece: bytes
     last: bool
+    logprob: TokenLogprob | None = None
+    failure: EdgeRouteError | None = None
 
 
 class Cells(Protocol):
@@ -75,22 +83,27 @@ class Engine(Protocol):
         name: Engine and version; what a measured footprint is valid for.
         context: Tokens per slot, prompt and answer.
         buffers: What it has allocated.
+        tool_markup: How the model writes calls of functions; `None` where it does not.
     """
 
     name: str
     context: int
     buffers: Buffers
+    tool_markup: ToolMarkup | None
 
     @property
     def cells(self) -> Cells:
         """What the slots hold."""
         ...
 
-    def encode(self, messages: Sequence[Message]) -> "array[int]":
-        """Render a conversation and turn it into tokens.
+    def encode(
+        self, messages: Sequence[Message], tools: Toolbox = NO_TOOLS, prompt: str | None = None
+    ) -> "array[int]":
+        """Render a conversation, or take a bare prompt as it is, and turn it into tokens.
 
         Raises:
             InvalidRequest: The model's template refuses it, or takes too long.
+            Unsupported: There are tools, and the model was never taught to call any.
             ContextExceeded: It is certainly longer than the context.
         """
         ...
@@ -99,7 +112,8 @@ class Engine(Protocol):
         """Make ready to draw for a request, whose seed is set.
 
         Raises:
-            InvalidRequest: The sampling parameters cannot be used.
+            InvalidRequest: The sampling parameters or the grammar cannot be used.
+            Unsupported: It asks for what this model cannot do.
         """
         ...
 

@@ -6,10 +6,13 @@ long is refused before seconds go into tokenising it, while other streams wait.
 
 import re
 from array import array
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
-from edgeroute.domain.errors import InvalidRequest
-from edgeroute.domain.request import Message
+from edgeroute.domain.errors import InvalidRequest, Unsupported
+from edgeroute.domain.request import Message, Toolbox
+from edgeroute.domain.tool_markup import ToolMarkup
+from edgeroute.worker.conversation import Turn, functions_of, texts_in, turns_of, with_texts
 from edgeroute.worker.scheduler import context_exceeded
 from edgeroute.worker.template import ChatTemplate
 from edgeroute.worker.vocabulary import Vocabulary
@@ -25,28 +28,47 @@ LONGEST_TOKEN = 256
 class PromptEncoder:
     """Renders and tokenises conversations for one loaded model."""
 
-    def __init__(self, vocabulary: Vocabulary, template: ChatTemplate, context: int) -> None:
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        template: ChatTemplate,
+        markup: ToolMarkup | None,
+        context: int,
+    ) -> None:
         self._vocabulary = vocabulary
         self._template = template
+        self._markup = markup
         self._context = context
 
-    def encode(self, messages: Sequence[Message]) -> "array[int]":
-        """Turn a conversation into tokens.
+    def encode(
+        self, messages: Sequence[Message], tools: Toolbox, prompt: str | None
+    ) -> "array[int]":
+        """Turn a conversation, or a bare prompt, into tokens.
 
         Raises:
             InvalidRequest: The template refuses the conversation.
+            Unsupported: There are tools, and the template knows none.
             ContextExceeded: It is certainly longer than the context.
         """
-        turns = [(message.role, message.content) for message in messages]
-        text = self._template.render(turns)
+        if prompt is not None:  # all of it is the caller's, marks of turns too
+            self._probe(prompt)
+            return self._vocabulary.tokenise(prompt)
+        offered = () if tools.choice == "none" else tools.tools
+        if offered and self._markup is None:
+            raise Unsupported("this model's chat template knows no tools")
+        turns, functions = turns_of(messages), functions_of(offered)
+        text = self._template.render(turns, functions)
         self._probe(text)
-        controls = {c for _, content in turns for c in self._vocabulary.controls_in(content)}
+        controls = self._vocabulary.controls_in("\n".join(texts_in([*turns, *functions])))
         if not controls:
             return self._vocabulary.tokenise(text)
-        return self._encode_literally(turns, controls)
+        return self._encode_literally(turns, functions, controls)
 
     def _encode_literally(
-        self, turns: Sequence[tuple[str, str]], controls: Collection[str]
+        self,
+        turns: Sequence[Turn],
+        functions: Sequence[Mapping[str, Any]],
+        controls: Collection[str],
     ) -> "array[int]":
         """Turn a conversation into tokens in which control tokens of messages are plain text.
 
@@ -54,13 +76,17 @@ class PromptEncoder:
         before rendering, and what is marked is tokenised as text. Templates that trim or inspect
         contents still see all of them. (SentencePiece vocabularies put a space before such text.)
         """
-        opening, closing = _marks(turns)
+        opening, closing = _marks(texts_in([*turns, *functions]))
         longest_first = sorted(controls, key=len, reverse=True)
         found = re.compile("|".join(map(re.escape, longest_first)))
-        marked = [(role, found.sub(rf"{opening}\g<0>{closing}", text)) for role, text in turns]
-        pieces = re.split(
-            f"{opening}(.*?){closing}", self._template.render(marked), flags=re.DOTALL
-        )
+
+        def marked(text: str) -> str:
+            return found.sub(rf"{opening}\g<0>{closing}", text)
+
+        turns = [with_texts(turn, marked) for turn in turns]
+        functions = [with_texts(function, marked) for function in functions]
+        rendered = self._template.render(turns, functions)
+        pieces = re.split(f"{opening}(.*?){closing}", rendered, flags=re.DOTALL)
         tokens = array("i")
         for index, piece in enumerate(pieces):  # every second one is what was between marks
             tokens += self._vocabulary.tokenise(piece, first=index == 0, markup=index % 2 == 0)
@@ -76,9 +102,10 @@ class PromptEncoder:
             raise context_exceeded(f"at least {at_least}", self._context)
 
 
-def _marks(turns: Sequence[tuple[str, str]]) -> list[str]:
-    """Choose two characters that no message has."""
-    free = [mark for mark in NONCHARACTERS if not any(mark in content for _, content in turns)]
+def _marks(texts: Iterable[str]) -> list[str]:
+    """Choose two characters that no text has."""
+    taken = set("".join(texts))
+    free = [mark for mark in NONCHARACTERS if mark not in taken]
     if len(free) < 2:  # noqa: PLR2004 - one opens, one closes
         raise InvalidRequest("the messages contain Unicode noncharacters next to control tokens")
     return free[:2]

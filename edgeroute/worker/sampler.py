@@ -20,6 +20,8 @@ _NO_SEED = 0xFFFFFFFF
 """Asks llama.cpp for a random seed; never passed on."""
 _DEPTH = 4.0
 """Logits below the highest among which the `top_k` are looked for first."""
+_FEW = 2048
+"""Tokens that a chain takes as they are."""
 _DEEPEST = 1000.0
 """Below it are only tokens that a model rules out, or numbers that are none."""
 
@@ -85,13 +87,29 @@ class Sampler:
                 raise InvalidRequest(f"llama.cpp refuses these sampling parameters: {sampling}")
             llama.llama_sampler_chain_add(self._chain, link)
 
-    def draw(self, logits: Logits) -> int:
-        """Draw from logits, shape (vocabulary,), and remember the token for the penalties."""
-        token = self._candidates.choose(self._chain, logits, self._within_reach(logits))
+    def choose(self, logits: Logits, allowed: "np.ndarray[Any, Any] | None" = None) -> int:
+        """Draw from logits, shape (vocabulary,).
+
+        Args:
+            logits: Of the model.
+            allowed: The tokens to draw from, ascending; `None` is all of them.
+        """
+        if allowed is None:
+            among = self._within_reach(logits)
+        elif len(allowed) <= _FEW:
+            among = allowed
+        else:
+            only = np.full_like(logits, -np.inf)
+            only[allowed] = logits[allowed]
+            reach = self._within_reach(only)
+            among = allowed if reach is None else np.intersect1d(reach, allowed)
+        return self._candidates.choose(self._chain, logits, among)
+
+    def accept(self, token: int) -> None:
+        """Remember a token that was drawn, for the penalties."""
         llama.llama_sampler_accept(self._chain, token)
         if self._drawn is not None:
             self._drawn.add(token)
-        return token
 
     def close(self) -> None:
         """Free the chain."""

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from jinja2 import TemplateError, nodes
 from jinja2.exceptions import SecurityError
@@ -23,6 +23,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from edgeroute.domain.errors import InvalidRequest
+from edgeroute.worker.conversation import Turn, texts_in
 
 CPU_S = 0.5
 """Seconds of CPU for one rendering; real ones take under a millisecond."""
@@ -104,29 +105,33 @@ class ChatTemplate:
         with _bounded(len(source)):
             self._template = environment.from_string(source)
 
-    def render(self, messages: Sequence[tuple[str, str]]) -> str:
+    def render(self, turns: Sequence[Turn], functions: Sequence[Mapping[str, Any]] = ()) -> str:
         """Render a conversation, up to where the assistant's answer begins.
 
         Args:
-            messages: Role and content of each turn.
+            turns: As `conversation.turns_of` makes them.
+            functions: That the answer may call.
 
         Raises:
             InvalidRequest: The template refuses the conversation, in its own words, or goes
                 beyond its limits.
         """
-        characters = sum(len(content) for _, content in messages)
+        characters = sum(map(len, texts_in([*turns, *functions])))
+        given = {"messages": [self._turn(turn) for turn in turns]}
+        if functions:
+            given["tools"] = list(functions)
         with _bounded(characters):
-            text = self._template.render(messages=[self._turn(*message) for message in messages])
+            text = self._template.render(given)
         if len(text) > 2 * characters + MARKUP:
             raise InvalidRequest(
                 f"the model's chat template makes {len(text)} characters of {characters}"
             )
         return text
 
-    def _turn(self, role: str, content: str) -> Mapping[str, str]:
-        if role == "developer" and not self._knows_developer:
-            role = "system"
-        return {"role": role, "content": content}
+    def _turn(self, turn: Turn) -> Turn:
+        if turn["role"] == "developer" and not self._knows_developer:
+            return {**turn, "role": "system"}
+        return turn
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import ctypes
 from array import array
+from collections.abc import Iterable
 
 import llama_cpp.llama_cpp as llama
 import numpy as np
@@ -26,6 +27,16 @@ class Vocabulary:
         self.bos = self._text(self._first)
         self.eos = self._text(llama.llama_vocab_eos(self._vocab))
         self._tokens: dict[int, Token] = {}
+        self._marks: frozenset[str] = frozenset()
+
+    def show(self, marks: Iterable[str]) -> None:
+        """Let these control tokens be seen in answers: they say where calls of functions begin."""
+        self._marks = frozenset(marks)
+
+    @property
+    def pointer(self) -> "llama.llama_vocab_p":
+        """The vocabulary, as llama.cpp knows it."""
+        return self._vocab
 
     @property
     def any_token(self) -> int:
@@ -72,8 +83,14 @@ class Vocabulary:
         if known is None:
             last = llama.llama_vocab_is_eog(self._vocab, token)
             piece = b"" if last else self._piece(token)
+            if not piece and not last and (text := self._text(token)) in self._marks:
+                piece = text.encode()
             known = self._tokens[token] = Token(token, piece, last)
         return known
+
+    def bytes_of(self, token: int) -> bytes:
+        """What a token is: the bytes that it adds to an answer, or the name of a control token."""
+        return self.token(token).piece or self._text(token).encode()
 
     def _piece(self, token: int, size: int = 64) -> bytes:
         buffer = ctypes.create_string_buffer(size)

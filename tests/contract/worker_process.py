@@ -15,7 +15,15 @@ import msgspec
 import psutil
 
 from edgeroute.domain.load import EchoBehaviour, LoadPlan
-from edgeroute.domain.request import FinishReason, Message, Role, Sampling, Usage
+from edgeroute.domain.request import (
+    FinishReason,
+    Message,
+    Role,
+    Sampling,
+    TokenLogprob,
+    ToolCallPiece,
+    Usage,
+)
 from edgeroute.domain.units import ModelId
 from edgeroute.wire.frames import (
     Embedded,
@@ -51,6 +59,8 @@ class Answer:
     finish: FinishReason | None = None
     usage: Usage | None = None
     failed: Failed | None = None
+    logprobs: list[TokenLogprob] = field(default_factory=list)
+    calls: list[ToolCallPiece] = field(default_factory=list)
 
     @property
     def ended(self) -> bool:
@@ -79,7 +89,8 @@ class Worker:
         self, number: int, prompt: str, sampling: Sampling = GREEDY, /, *earlier: str, **terms: Any
     ) -> None:
         """Ask, after earlier turns of user and assistant; `terms` are `Generate`'s."""
-        self.answers[number] = Answer()
+        for choice in range(terms.get("choices", 1)):
+            self.answers[number + choice] = Answer()
         roles: Iterator[Role] = itertools.cycle(("user", "assistant"))
         turns = tuple(map(Message, roles, (*earlier, prompt)))
         self.send(Generate(number, turns, sampling, **terms))
@@ -102,6 +113,10 @@ class Worker:
             assert not answer.ended
             answer.text += text
             answer.pieces += 1
+        for number, told in message.logprobs:
+            self.answers[number].logprobs.append(told)
+        for number, call in message.calls:
+            self.answers[number].calls.append(call)
         for end in message.finished:
             assert not self.answers[end.id].ended
             self.answers[end.id].finish, self.answers[end.id].usage = end.finish, end.usage

@@ -38,7 +38,9 @@ from edgeroute.understanding.sensitivity import scan_texts
 from tests.fakes import FakeBackend, FakeJournal, FakeMeters, FakeObserver
 
 NONE = Bytes(0)
-SHAPE = ModelShape("echo", "echo", 0, NONE, 1, 0, 256, 8192, NONE, NONE, NONE, NONE, "none", True)
+SHAPE = ModelShape(
+    "echo", "echo", 0, NONE, 1, 0, 256, 8192, NONE, NONE, NONE, NONE, "none", True, False
+)
 RATES = Rates(load_s=1.0, prefill_tok_s=1000.0, decode_tok_s=50.0, watts=10.0)
 
 

@@ -38,6 +38,7 @@ def shape(name: str, architecture: str, parameters: float) -> ModelShape:
         repack_bytes=NOTHING,
         quantisation="Q4_0",
         chat_template=True,
+        embeds=False,
     )
 
 

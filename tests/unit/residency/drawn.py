@@ -33,6 +33,7 @@ def shape(  # noqa: PLR0913  (a header has this many numbers)
         repack_bytes=Bytes(repack_bytes),
         quantisation="Q4_K_M",
         chat_template=True,
+        embeds=False,
     )
 
 

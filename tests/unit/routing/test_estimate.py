@@ -132,7 +132,7 @@ def shape(parameters: int, file_mb: int, layers: int, repack_mb: int = 0) -> Mod
         architecture="llama", name="m", parameters=parameters, file_bytes=Bytes(file_mb * 10**6),
         n_layers=layers, n_embd=0, n_vocab=0, context_train=8192, block_bytes=Bytes(0),
         other_bytes=Bytes(0), kv_bytes_per_token=Bytes(0), repack_bytes=Bytes(repack_mb * 10**6),
-        quantisation="Q4_K_M", chat_template=True,
+        quantisation="Q4_K_M", chat_template=True, embeds=False,
     )  # fmt: skip
 
 

@@ -28,7 +28,8 @@ ALTERNATING = """\
 
 
 def render(source: str | None, *messages: tuple[str, str]) -> str:
-    return ChatTemplate(source, bos="<s>", eos="</s>").render(messages or [("user", "hi")])
+    turns = [{"role": role, "content": content} for role, content in messages or [("user", "hi")]]
+    return ChatTemplate(source, bos="<s>", eos="</s>").render(turns)
 
 
 def test_a_conversation_is_rendered_up_to_the_assistants_turn() -> None:
@@ -126,7 +127,7 @@ def test_a_call_that_never_returns_ends_the_process() -> None:
         "from edgeroute.worker import template\n"
         f"template.CPU_S, template.KILL_S = {template.CPU_S / 10}, {template.KILL_S / 20}\n"
         "source = \"{{ 1 | round(900000000, 'ceil') }}\"\n"
-        "template.ChatTemplate(source, bos='', eos='').render([('user', 'hi')])\n"
+        "template.ChatTemplate(source, bos='', eos='').render([{'role': 'user'}])\n"
     )
     ended = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True)
     assert ended.returncode == -signal.SIGVTALRM
