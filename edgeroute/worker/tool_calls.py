@@ -93,18 +93,13 @@ class ToolCallParser:
         found = self._held.find(mark)
         if found >= 0:
             self._calling = True
-            before = self._held[:found]
-            if not before.strip():  # the line break between two calls
-                self._held, found = self._held[found:], 0
-            return found
+            before = self._held[:found].rstrip()  # the line break before a call is no text
+            self._held = before + self._held[found:]
+            return len(before)
         for size in range(min(len(mark) - 1, len(self._held)), 0, -1):
             if mark.startswith(self._held[-size:]):
-                return self._unless_blank(len(self._held) - size)
-        return self._unless_blank(len(self._held))
-
-    def _unless_blank(self, end: int) -> int:
-        """White space is held until it is known what it stands before."""
-        return end if self._held[:end].strip() else 0
+                return len(self._held[:-size].rstrip())
+        return len(self._held.rstrip())  # white space waits for what it stands before
 
     def _may_be_bare(self, text: str) -> bool:
         if self.calls:
