@@ -1,4 +1,4 @@
-"""`/edgeroute`, `/healthz` and `/metrics`: looking at the daemon and asking it what it would do."""
+"""Looking at the daemon: models, status, metrics, and what it would do with a request."""
 
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
@@ -8,6 +8,11 @@ from edgeroute.api.house import house_of
 from edgeroute.api.metrics import CONTENT_TYPE
 from edgeroute.api.reply import JSON, read_body
 from edgeroute.wire.openai import encode_json
+
+
+async def models(request: HttpRequest) -> Response:
+    """`GET /v1/models`: `auto`, then every model by name."""
+    return _json(await methods.models(house_of(request), b""))
 
 
 async def healthz(request: HttpRequest) -> Response:

@@ -9,7 +9,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.routing import Route
 
-from edgeroute.api import admin, chat
+from edgeroute.api import admin, chat, embeddings
 from edgeroute.api.house import House
 from edgeroute.api.reply import JSON, error_headers
 from edgeroute.domain.errors import EdgeRouteError, InvalidRequest, NotFound
@@ -19,8 +19,10 @@ from edgeroute.wire.openai import encode_error
 def build_app(house: House) -> Starlette:
     """The ASGI application."""
     routes = [
-        Route("/v1/chat/completions", chat.completions, methods=["POST"]),
-        Route("/v1/models", chat.models),
+        Route("/v1/chat/completions", chat.chat_completions, methods=["POST"]),
+        Route("/v1/completions", chat.completions, methods=["POST"]),
+        Route("/v1/embeddings", embeddings.embeddings, methods=["POST"]),
+        Route("/v1/models", admin.models),
         Route("/healthz", admin.healthz),
         Route("/metrics", admin.metrics),
         Route("/edgeroute/route", admin.route, methods=["POST"]),

@@ -51,4 +51,5 @@ async def explain(house: House, body: bytes) -> Mapping[str, object]:
 
 async def explanation(house: House, wanted: str) -> Mapping[str, object]:
     """The same, by its id as answers have it."""
-    return recalled_account(await house.record.recall(RequestId(wanted.removeprefix("chatcmpl-"))))
+    plain = wanted.removeprefix("chatcmpl-").removeprefix("cmpl-")
+    return recalled_account(await house.record.recall(RequestId(plain)))

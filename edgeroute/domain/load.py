@@ -115,6 +115,7 @@ class LoadPlan:
         main_gpu: Index of the GPU that holds what is not split.
         tensor_split: Share of the layers per GPU; empty where there is none.
         threads: Threads for decoding and for prefill.
+        embeds: It is asked for vectors, not for answers.
         sha256: Hash of the file; what was saved of the model's conversations is valid for it.
     """
 
@@ -129,6 +130,7 @@ class LoadPlan:
     main_gpu: int = 0
     tensor_split: tuple[float, ...] = ()
     echo: EchoBehaviour | None = None
+    embeds: bool = False
     sha256: str = ""
 
     @property

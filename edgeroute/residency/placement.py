@@ -15,6 +15,8 @@ from edgeroute.domain.units import format_bytes
 from edgeroute.residency.footprint import book, predict
 from edgeroute.residency.room import fits
 
+LONGEST_TEXT = 2048
+"""Tokens of a text that becomes a vector; buffers grow with what is computed at once."""
 LEAST_CONTEXT = 1024
 """Tokens; a shorter context holds no conversation, so the model is refused instead."""
 
@@ -108,13 +110,19 @@ def _best_first(
     card: ModelCard, options: PlanOptions, free: Budget, gpus: Sequence[Gpu], weigh: _Weigh
 ) -> Iterator[LoadPlan]:
     """Plans from the best to the smallest, at least one."""
+    longest = min(options.context, card.shape.context_train)
+    batch = options.batch
+    if card.shape.embeds:  # a text is computed all at once
+        longest = min(longest, LONGEST_TEXT)
+        batch = max(batch, longest)
     wish = LoadPlan(
         model=card.id,
         path=card.path,
-        context=min(options.context, card.shape.context_train),
+        context=longest,
         slots=options.slots,
         threads=options.threads,
-        batch=options.batch,
+        batch=batch,
+        embeds=card.shape.embeds,
         kv_type=options.kv_type,
         echo=card.echo,
         sha256=card.sha256,

@@ -17,6 +17,7 @@ from edgeroute.domain.errors import LoadFailed
 from edgeroute.domain.load import LoadPlan
 from edgeroute.wire.frames import Load, LoadRefused, Progress, Ready
 from edgeroute.worker.channel import Channel
+from edgeroute.worker.embedding import Embedder, EmbeddingLoop
 from edgeroute.worker.loop import Loop
 from edgeroute.worker.ports import Engine, Report
 from edgeroute.worker.scheduler import Scheduler
@@ -60,14 +61,29 @@ def serve(channel: Channel, states: socket.socket | None) -> None:
     load = channel.messages.popleft()
     if not isinstance(load, Load):
         raise TypeError(f"{type(load).__name__} before Load")
-    plan = load.plan
+    plan, report = load.plan, _Reporter(channel)
     started = time.perf_counter()
+    engine: Engine | Embedder
+    loop: Loop | EmbeddingLoop
     try:
-        engine = _engine(plan, _Reporter(channel))
+        if plan.embeds:
+            engine = _embedder(plan, report)
+            loop = EmbeddingLoop(channel, engine)
+        else:
+            engine = _engine(plan, report)
+            loop = _loop(channel, plan, engine, states)
     except LoadFailed as error:
         channel.send(LoadRefused(error.code, error.message))
         channel.drain()
         return
+    gc.collect()
+    gc.freeze()  # not disabled: each conversation that a template refuses leaves a cycle
+    load_s = time.perf_counter() - started
+    channel.send(Ready(engine.name, engine.context, load_s, engine.buffers))
+    loop.run()
+
+
+def _loop(channel: Channel, plan: LoadPlan, engine: Engine, states: socket.socket | None) -> Loop:
     cells = engine.cells
     scheduler = Scheduler(
         slots=plan.slots,
@@ -80,11 +96,7 @@ def serve(channel: Channel, states: socket.socket | None) -> None:
         states.settimeout(None)
         channel.wake_for(states)
     sessions = Sessions(states, cells, scheduler.shelf, engine.context)
-    gc.collect()
-    gc.freeze()  # not disabled: each conversation that a template refuses leaves a cycle
-    load_s = time.perf_counter() - started
-    channel.send(Ready(engine.name, engine.context, load_s, engine.buffers))
-    Loop(channel, engine, scheduler, sessions).run()
+    return Loop(channel, engine, scheduler, sessions)
 
 
 class _Reporter:
@@ -110,6 +122,12 @@ def _engine(plan: LoadPlan, progress: Report) -> Engine:
     from edgeroute.worker.engine import LlamaEngine  # noqa: PLC0415
 
     return LlamaEngine(plan, progress)
+
+
+def _embedder(plan: LoadPlan, progress: Report) -> Embedder:
+    from edgeroute.worker.embedder import LlamaEmbedder  # noqa: PLC0415 - as above
+
+    return LlamaEmbedder(plan, progress)
 
 
 if __name__ == "__main__":

@@ -47,3 +47,7 @@ class Batch:
             self._logits[start:rows] = 0
             self._logits[rows - 1] = run.draws
         self.struct.n_tokens = rows
+
+    def want_all(self) -> None:
+        """Ask for the output of every row, as pooling does."""
+        self._logits[: self.struct.n_tokens] = 1

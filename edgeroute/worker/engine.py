@@ -4,7 +4,6 @@ Owns the model, the context and every pointer that llama.cpp keeps. Uses the low
 the high-level `Llama` object has one lock and no batching. Knows neither queue nor wire.
 """
 
-import ctypes
 from array import array
 from collections.abc import Sequence
 
@@ -21,6 +20,7 @@ from edgeroute.worker.batch import Batch
 from edgeroute.worker.cells import LlamaCells
 from edgeroute.worker.drawing import Drawer, Drawing
 from edgeroute.worker.llama_log import LlamaLog
+from edgeroute.worker.loading import load_model
 from edgeroute.worker.mapping import give_back_pages
 from edgeroute.worker.ports import NO_TOOLS, Interrupted, Report, Token
 from edgeroute.worker.prompt import PromptEncoder
@@ -152,33 +152,7 @@ class LlamaEngine:
     # ---- loading ------------------------------------------------------------------------------
 
     def _load(self, plan: LoadPlan, progress: Report) -> llama.llama_model_p:
-        if plan.gpu_layers and not llama.llama_supports_gpu_offload():
-            raise LoadFailed(
-                f"the plan puts {plan.gpu_layers} layers on a GPU; this build of llama.cpp has none"
-            )
-
-        def report(fraction: float, _data: object) -> bool:
-            progress(fraction)
-            return True
-
-        params = llama.llama_model_default_params()
-        params.load_mode = llama.LLAMA_LOAD_MODE_MMAP
-        params.n_gpu_layers = plan.gpu_layers
-        params.main_gpu = plan.main_gpu
-        callback = llama.llama_progress_callback(report)
-        params.progress_callback = callback
-        no_devices = (ctypes.c_void_p * 1)(None)
-        split = (ctypes.c_float * llama.llama_max_devices())(*plan.tensor_split)
-        if not plan.gpu_layers:
-            # Without layers a GPU would still be woken for the products of large batches.
-            params.devices = ctypes.cast(no_devices, ctypes.c_void_p)
-        elif plan.tensor_split:
-            params.tensor_split = split
-        else:
-            params.split_mode = llama.LLAMA_SPLIT_MODE_NONE
-        model = llama.llama_model_load_from_file(plan.path.encode(), params)
-        if not model:
-            raise self._log.failure()
+        model = load_model(plan, progress, self._log)
         if llama.llama_model_has_encoder(model) or not llama.llama_model_has_decoder(model):
             raise LoadFailed("this model has an encoder; only models that generate can be served")
         return model

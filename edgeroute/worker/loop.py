@@ -15,10 +15,11 @@ from typing import NoReturn
 
 import msgspec
 
-from edgeroute.domain.errors import DeadlineExceeded, EdgeRouteError, InvalidRequest
+from edgeroute.domain.errors import DeadlineExceeded, EdgeRouteError, InvalidRequest, Unsupported
 from edgeroute.domain.request import FinishReason, Usage
 from edgeroute.wire.frames import (
     Cancel,
+    Embed,
     Failed,
     Finished,
     Forget,
@@ -88,6 +89,9 @@ class Loop:
         match message:
             case Generate():
                 self._start(message)
+            case Embed():
+                refused = Unsupported("this model answers and embeds nothing")
+                self._step.failed.append(Failed(message.id, refused.code, refused.message))
             case Cancel():
                 self._drop(message.id)
             case Threads():

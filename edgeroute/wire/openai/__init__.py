@@ -5,8 +5,10 @@ change the answer and are not built are refused, since dropping them would answe
 an unknown key inside the `edgeroute` object is an error.
 """
 
-from edgeroute.wire.openai.answers import ChatWriter, Gathered
+from edgeroute.wire.openai.answers import ChatWriter, CompletionWriter, Gathered, Writer
 from edgeroute.wire.openai.chat import CHAT_FIELDS, ChatCall, decode_chat
+from edgeroute.wire.openai.completions import decode_completion
+from edgeroute.wire.openai.embeddings import EmbeddingCall, decode_embeddings, encode_embeddings
 from edgeroute.wire.openai.fields import EDGEROUTE_KEYS
 from edgeroute.wire.openai.replies import encode_error, encode_json, models_list, sse
 
@@ -15,8 +17,14 @@ __all__ = [
     "EDGEROUTE_KEYS",
     "ChatCall",
     "ChatWriter",
+    "CompletionWriter",
+    "EmbeddingCall",
     "Gathered",
+    "Writer",
     "decode_chat",
+    "decode_completion",
+    "decode_embeddings",
+    "encode_embeddings",
     "encode_error",
     "encode_json",
     "models_list",

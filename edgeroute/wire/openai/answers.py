@@ -1,8 +1,9 @@
-"""Answers to chats in the shapes of the OpenAI API, whole or as events."""
+"""Answers in the shapes of the OpenAI API, whole or as events: of chats and of completions."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import ClassVar
 
 from edgeroute.domain.request import (
     Chunk,
@@ -15,15 +16,30 @@ from edgeroute.domain.request import (
 from edgeroute.domain.units import RequestId
 from edgeroute.wire.openai.replies import encode_json, sse
 
+Fields = Mapping[str, object]
+
 
 @dataclass(slots=True)
-class _Choice:
-    """One answer, as far as it has come."""
+class OneAnswer:
+    """One of the answers to a question, as far as it has come."""
 
     pieces: list[str] = field(default_factory=list)
     calls: list[ToolCall] = field(default_factory=list)
     logprobs: list[TokenLogprob] = field(default_factory=list)
     finish: FinishReason = "stop"
+
+    @property
+    def text(self) -> str:
+        """All of its text."""
+        return "".join(self.pieces)
+
+    def add_call(self, piece: ToolCallPiece) -> None:
+        """Take in a piece of a call."""
+        if piece.index == len(self.calls):
+            self.calls.append(ToolCall(piece.id, piece.name, piece.arguments))
+        else:
+            old = self.calls[piece.index]
+            self.calls[piece.index] = ToolCall(old.id, old.name, old.arguments + piece.arguments)
 
 
 class Gathered:
@@ -37,128 +53,153 @@ class Gathered:
     def __init__(self) -> None:
         self.usage = Usage(0, 0)
         self.embeddings: list[bytes] = []
-        self._choices: dict[int, _Choice] = {}
+        self._answers: dict[int, OneAnswer] = {}
 
     def add(self, chunk: Chunk) -> None:
         """Take in a chunk."""
-        choice = self._choices.setdefault(chunk.choice, _Choice())
-        choice.pieces.append(chunk.text)
-        choice.logprobs += chunk.logprobs
+        answer = self._answers.setdefault(chunk.choice, OneAnswer())
+        answer.pieces.append(chunk.text)
+        answer.logprobs += chunk.logprobs
         for piece in chunk.tool_calls:
-            _add_call(choice.calls, piece)
-        choice.finish = chunk.finish or choice.finish
+            answer.add_call(piece)
+        answer.finish = chunk.finish or answer.finish
         self.usage = chunk.usage or self.usage
         self.embeddings += chunk.embeddings
 
     @property
-    def choices(self) -> list[tuple[int, _Choice]]:
+    def choices(self) -> list[tuple[int, OneAnswer]]:
         """Every answer with its number, in order."""
-        return sorted(self._choices.items())
+        return sorted(self._answers.items())
 
 
-def _add_call(calls: list[ToolCall], piece: ToolCallPiece) -> None:
-    if piece.index == len(calls):
-        calls.append(ToolCall(piece.id, piece.name, piece.arguments))
-    else:
-        old = calls[piece.index]
-        calls[piece.index] = ToolCall(old.id, old.name, old.arguments + piece.arguments)
-
-
-class ChatWriter:
-    """Writes one answer, or several to one question.
+class Writer(ABC):
+    """Writes the answers to one question.
 
     Args:
-        request_id: Becomes `chatcmpl-...`, so that an answer can be explained later.
+        request_id: Becomes a part of the answer's id, so that it can be explained later.
         model: The model that answers, not the one asked for.
         created: Unix seconds.
     """
 
+    prefix: ClassVar[str]
+    """Of ids."""
+    whole_object: ClassVar[str]
+    event_object: ClassVar[str]
+
     def __init__(self, request_id: RequestId, model: str, created: int) -> None:
-        self._head = {"id": f"chatcmpl-{request_id}", "created": created, "model": model}
-        event = self._event(0, {"content": ""})
+        self._head = {"id": f"{self.prefix}{request_id}", "created": created, "model": model}
+        event = self._event({"index": 0, **self._piece(Chunk("")), "finish_reason": None})
         self._before_text, _, self._after_text = event.rpartition(b'""')
 
-    def whole(self, answers: Gathered, extra: object) -> bytes:
+    def whole(self, gathered: Gathered, extra: object) -> bytes:
         """The body of a non-streamed answer."""
-        return encode_json(
-            {
-                **self._head,
-                "object": "chat.completion",
-                "choices": [_whole_choice(number, one) for number, one in answers.choices],
-                "usage": usage_fields(answers.usage),
-                **extension(extra),
-            }
-        )
+        choices = [
+            {"index": number, **self._answer(answer), "finish_reason": answer.finish}
+            for number, answer in gathered.choices
+        ]
+        fields = {"object": self.whole_object, "choices": choices}
+        usage = {"usage": usage_fields(gathered.usage)}
+        return encode_json({**self._head, **fields, **usage, **_extension(extra)})
 
+    @abstractmethod
     def opening(self, choices: int) -> bytes:
-        """The first events: the role of each answer."""
-        role = {"role": "assistant", "content": ""}
-        return b"".join(self._event(number, role) for number in range(choices))
+        """The first events, before anything is said."""
 
     def delta(self, chunk: Chunk) -> bytes:
         """The event of what a chunk brings; empty where it only says that an answer is over."""
         if not (chunk.choice or chunk.tool_calls or chunk.logprobs or chunk.finish):
             # All that is equal in each was encoded once.
             return self._before_text + encode_json(chunk.text) + self._after_text
-        delta: dict[str, object] = {"content": chunk.text} if chunk.text else {}
-        if chunk.tool_calls:
-            delta["tool_calls"] = [_call_piece(piece) for piece in chunk.tool_calls]
-        if not delta and not chunk.logprobs:
+        if not (chunk.text or chunk.tool_calls or chunk.logprobs):
             return b""
-        return self._event(chunk.choice, delta, logprobs=chunk.logprobs)
+        return self._event({"index": chunk.choice, **self._piece(chunk), "finish_reason": None})
 
     def closing(self, ended: Sequence[Chunk], usage: Usage | None, extra: object) -> bytes:
         """The last events: how each answer ended, the usage where it was asked for, `[DONE]`."""
         *others, last = ended
-        told = [self._event(one.choice, {}, finish=one.finish) for one in others]
-        told.append(self._event(last.choice, {}, finish=last.finish, extra=extra))
+        told = [self._event(self._ending(one)) for one in others]
+        told.append(self._event(self._ending(last), extra))
         if usage is not None:
-            fields = {"choices": [], "usage": usage_fields(usage)}
-            told.append(
-                sse(encode_json({**self._head, "object": "chat.completion.chunk", **fields}))
-            )
+            fields = {"object": self.event_object, "choices": [], "usage": usage_fields(usage)}
+            told.append(sse(encode_json({**self._head, **fields})))
         return b"".join((*told, sse(b"[DONE]")))
 
-    def _event(
-        self,
-        number: int,
-        delta: Mapping[str, object],
-        *,
-        finish: FinishReason | None = None,
-        logprobs: Iterable[TokenLogprob] = (),
-        extra: object = None,
-    ) -> bytes:
-        choice: dict[str, Any] = {"index": number, "delta": delta, "finish_reason": finish}
-        if logprobs:
-            choice["logprobs"] = logprob_fields(logprobs)
-        chunk = {**self._head, "object": "chat.completion.chunk", "choices": [choice]}
-        return sse(encode_json({**chunk, **extension(extra)}))
+    @abstractmethod
+    def _answer(self, answer: OneAnswer) -> Fields:
+        """The fields of a whole choice, besides its number and how it ended."""
+
+    @abstractmethod
+    def _piece(self, chunk: Chunk) -> Fields:
+        """The same of what a chunk brings; its text is the last string that may be empty."""
+
+    def _ending(self, chunk: Chunk) -> Fields:
+        """The choice of the event that says how an answer ended."""
+        return {"index": chunk.choice, **self._piece(Chunk("")), "finish_reason": chunk.finish}
+
+    def _event(self, choice: Fields, extra: object = None) -> bytes:
+        fields = {"object": self.event_object, "choices": [choice]}
+        return sse(encode_json({**self._head, **fields, **_extension(extra)}))
 
 
-def _whole_choice(number: int, one: _Choice) -> dict[str, object]:
-    text = "".join(one.pieces)
-    message: dict[str, object] = {"role": "assistant", "content": text}
-    if one.calls:
-        message["content"] = text or None
-        message["tool_calls"] = [
-            {
-                "id": call.id,
-                "type": "function",
-                "function": {"name": call.name, "arguments": call.arguments},
-            }
-            for call in one.calls
-        ]
-    choice: dict[str, object] = {
-        "index": number,
-        "message": message,
-        "finish_reason": one.finish,
-    }
-    if one.logprobs:
-        choice["logprobs"] = logprob_fields(one.logprobs)
-    return choice
+class ChatWriter(Writer):
+    """Writes the answers to a chat."""
+
+    prefix = "chatcmpl-"
+    whole_object = "chat.completion"
+    event_object = "chat.completion.chunk"
+
+    def opening(self, choices: int) -> bytes:
+        """The role of each answer."""
+        delta = {"role": "assistant", "content": ""}
+        return b"".join(
+            self._event({"index": number, "delta": delta, "finish_reason": None})
+            for number in range(choices)
+        )
+
+    def _answer(self, answer: OneAnswer) -> Fields:
+        message: dict[str, object] = {"role": "assistant", "content": answer.text}
+        if answer.calls:
+            message["content"] = answer.text or None
+            message["tool_calls"] = [
+                {
+                    "id": call.id,
+                    "type": "function",
+                    "function": {"name": call.name, "arguments": call.arguments},
+                }
+                for call in answer.calls
+            ]
+        return {"message": message, **_logprobs(answer.logprobs)}
+
+    def _piece(self, chunk: Chunk) -> Fields:
+        delta: dict[str, object] = {}
+        if chunk.tool_calls:
+            delta["tool_calls"] = [_call_piece(piece) for piece in chunk.tool_calls]
+        if chunk.text or not chunk.tool_calls:
+            delta["content"] = chunk.text
+        return {"delta": delta, **_logprobs(chunk.logprobs)}
+
+    def _ending(self, chunk: Chunk) -> Fields:
+        return {"index": chunk.choice, "delta": {}, "finish_reason": chunk.finish}
 
 
-def _call_piece(piece: ToolCallPiece) -> dict[str, object]:
+class CompletionWriter(Writer):
+    """Writes what follows a bare prompt."""
+
+    prefix = "cmpl-"
+    whole_object = event_object = "text_completion"
+
+    def opening(self, choices: int) -> bytes:
+        """None."""
+        return b""
+
+    def _answer(self, answer: OneAnswer) -> Fields:
+        return {"text": answer.text, "logprobs": _text_logprobs(answer.logprobs)}
+
+    def _piece(self, chunk: Chunk) -> Fields:
+        return {"text": chunk.text, "logprobs": _text_logprobs(chunk.logprobs)}
+
+
+def _call_piece(piece: ToolCallPiece) -> Fields:
     function = {"arguments": piece.arguments}
     if not piece.name:
         return {"index": piece.index, "function": function}
@@ -166,29 +207,40 @@ def _call_piece(piece: ToolCallPiece) -> dict[str, object]:
     return {"index": piece.index, "id": piece.id, "type": "function", "function": named}
 
 
-def logprob_fields(logprobs: Iterable[TokenLogprob]) -> dict[str, object]:
-    """The `logprobs` object of a choice."""
+def _logprobs(logprobs: Iterable[TokenLogprob]) -> Fields:
+    """The `logprobs` object of a chat's choice, where they were asked for."""
+    content = [
+        {
+            **_token(told.token, told.logprob),
+            "top_logprobs": [_token(*other) for other in told.top],
+        }
+        for told in logprobs
+    ]
+    return {"logprobs": {"content": content, "refusal": None}} if content else {}
+
+
+def _token(token: bytes, logprob: float) -> Fields:
+    return {"token": _shown(token), "logprob": logprob, "bytes": list(token)}
+
+
+def _text_logprobs(logprobs: Sequence[TokenLogprob]) -> Fields | None:
+    """The same of a completion's choice."""
+    if not logprobs:
+        return None
     return {
-        "content": [
-            {
-                **_token(told.token, told.logprob),
-                "top_logprobs": [_token(*other) for other in told.top],
-            }
-            for told in logprobs
+        "tokens": [_shown(told.token) for told in logprobs],
+        "token_logprobs": [told.logprob for told in logprobs],
+        "top_logprobs": [
+            {_shown(token): logprob for token, logprob in told.top} for told in logprobs
         ],
-        "refusal": None,
     }
 
 
-def _token(token: bytes, logprob: float) -> dict[str, object]:
-    return {
-        "token": token.decode(errors="replace"),
-        "logprob": logprob,
-        "bytes": list(token),
-    }
+def _shown(token: bytes) -> str:
+    return token.decode(errors="replace")
 
 
-def usage_fields(usage: Usage) -> dict[str, object]:
+def usage_fields(usage: Usage) -> Fields:
     """The `usage` object."""
     return {
         "prompt_tokens": usage.prompt_tokens,
@@ -198,6 +250,5 @@ def usage_fields(usage: Usage) -> dict[str, object]:
     }
 
 
-def extension(extra: object) -> dict[str, object]:
-    """Our own object in an answer."""
+def _extension(extra: object) -> Fields:
     return {} if extra is None else {"edgeroute": extra}

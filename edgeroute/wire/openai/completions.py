@@ -1,0 +1,81 @@
+"""`POST /v1/completions`: the body as a `Request` that continues a bare text."""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from edgeroute.domain.errors import InvalidRequest, Unsupported
+from edgeroute.domain.request import Request
+from edgeroute.domain.units import RequestId
+from edgeroute.wire.openai.chat import ChatCall
+from edgeroute.wire.openai.fields import (
+    GeneratingBody,
+    decode_body,
+    query_fields,
+    sampling_of,
+)
+
+_USUAL_TOKENS = 16
+"""OpenAI's default of `max_tokens` here."""
+
+
+class _Body(GeneratingBody, kw_only=True):
+    prompt: str | list[str | int | list[int]]
+    logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
+    echo: bool | None = None
+    suffix: str | None = None
+    best_of: Annotated[int, Meta(ge=1)] | None = None
+    logit_bias: dict[str, Any] | None = None
+
+
+_body: msgspec.json.Decoder[_Body] = msgspec.json.Decoder(_Body)
+
+
+def decode_completion(data: bytes, request_id: RequestId) -> ChatCall:
+    """Read the body of `POST /v1/completions`.
+
+    Raises:
+        InvalidRequest: Not JSON, a wrong type or range; the message names the field.
+        Unsupported: A field that would change the answer and is not built.
+    """
+    body, ignored = decode_body(data, _body, "a completion request")
+    _refuse_unsupported(body)
+    options = body.options
+    request = Request(
+        id=request_id,
+        messages=(),
+        sampling=sampling_of(body, body.max_tokens or _USUAL_TOKENS),
+        prompt=_prompt(body),
+        form=options.form,
+        choices=body.n or 1,
+        logprobs=body.logprobs,
+        session=options.session,
+        stream=bool(body.stream),
+        overflow=options.overflow,
+        **query_fields(body, ignored),
+    )
+    return ChatCall(request, include_usage=body.include_usage, explain=options.explain)
+
+
+def _prompt(body: _Body) -> str:
+    prompts = [body.prompt] if isinstance(body.prompt, str) else body.prompt
+    if len(prompts) != 1:
+        raise Unsupported(f"{len(prompts)} prompts at once", hint="send one prompt per request")
+    if not isinstance(prompts[0], str):
+        raise Unsupported("a prompt of token ids is not supported", hint="send a text")
+    if not prompts[0]:
+        raise InvalidRequest("the prompt is empty")
+    return prompts[0]
+
+
+def _refuse_unsupported(body: _Body) -> None:
+    asked = {
+        "echo": bool(body.echo),
+        "suffix": bool(body.suffix),
+        "best_of": body.best_of is not None and body.best_of != (body.n or 1),
+        "logit_bias": bool(body.logit_bias),
+    }
+    for name, is_asked in asked.items():
+        if is_asked:
+            raise Unsupported(f"{name} is not supported", hint=f"leave {name} out")
