@@ -93,9 +93,7 @@ class ToolCallParser:
         found = self._held.find(mark)
         if found >= 0:
             self._calling = True
-            before = self._held[:found].rstrip()  # the line break before a call is no text
-            self._held = before + self._held[found:]
-            return len(before)
+            return len(self._held[:found].rstrip())  # the line break before a call goes with it
         for size in range(min(len(mark) - 1, len(self._held)), 0, -1):
             if mark.startswith(self._held[-size:]):
                 return len(self._held[:-size].rstrip())
