@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx2
+import openai
 import psutil
 import pytest
 
@@ -89,6 +91,16 @@ def workers_of(daemon: psutil.Process) -> list[psutil.Process]:
 
 def chat(prompt: str, **fields: Any) -> Mapping[str, Any]:
     return {"messages": [{"role": "user", "content": prompt}], **fields}
+
+
+def openai_client(house: House) -> openai.OpenAI:
+    transport = httpx2.HTTPTransport(uds=str(house.folders.http_socket))
+    return openai.OpenAI(
+        base_url="http://edgeroute/v1",
+        api_key="unused",
+        max_retries=0,
+        http_client=openai.DefaultHttpxClient(transport=transport),
+    )
 
 
 @pytest.fixture

@@ -12,22 +12,12 @@ import openai
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.e2e.conftest import COMMAND, House, chat, workers_of
+from tests.e2e.conftest import COMMAND, House, chat, openai_client, workers_of
 
 pytestmark = pytest.mark.e2e
 
 STARTER = "smollm2-135m-instruct"
 QUESTION = "What is the capital of France? Answer in one word."
-
-
-def openai_client(house: House) -> openai.OpenAI:
-    transport = httpx2.HTTPTransport(uds=str(house.folders.http_socket))
-    return openai.OpenAI(
-        base_url="http://edgeroute/v1",
-        api_key="unused",
-        max_retries=0,
-        http_client=openai.DefaultHttpxClient(transport=transport),
-    )
 
 
 def test_ask_streams_an_answer_and_says_why(house: House) -> None:
