@@ -10,7 +10,7 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,6 +65,7 @@ class Question:
     system: str = ""
     max_tokens: int = 64
     history: tuple[tuple[str, str], ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
     def body(self, model: str) -> bytes:
         messages = [{"role": "system", "content": self.system}] if self.system else []
@@ -77,6 +78,7 @@ class Question:
             "temperature": 0,
             "stream": True,
             "stream_options": {"include_usage": True},
+            **self.extra,
         }
         return json.dumps(fields).encode()
 

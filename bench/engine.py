@@ -34,6 +34,7 @@ import fetch_models
 import llama_server
 from clients import Answer, Question, ask, story, wave, words
 from engine_cases import cancel, session_return
+from engine_forms import embeddings, grammar
 from servers import (
     SAME_SPIN,
     Server,
@@ -344,9 +345,21 @@ def beside_neighbours(bench: Bench) -> None:
             bench.waves("neighbour", "smollm2", servers, (1, 4))
 
 
+def others(bench: Bench) -> None:
+    """Cases that are not waves of questions to two servers."""
+    if bench.wants("session_return"):
+        bench.others.append(session_return(SMOLLM2, bench.plan.rounds))
+    if bench.wants("cancel"):
+        bench.others.append(cancel(SMOLLM2, bench.plan.rounds))
+    if bench.wants("grammar"):
+        bench.others += grammar(SMOLLM2, bench.plan.rounds)
+    if bench.wants("embeddings"):
+        bench.others.append(embeddings(bench.plan.rounds))
+
+
 ALL = (
     *("distinct", "shared_cold", "shared_warm", "long_prompt", "neighbour", "session_return"),
-    *("llama_cpp_server", "memory", "cancel"),
+    *("llama_cpp_server", "memory", "cancel", "grammar", "embeddings"),
 )
 
 
@@ -374,10 +387,7 @@ def main() -> None:
         long_prompt(bench)
     if bench.wants("neighbour"):
         beside_neighbours(bench)
-    if bench.wants("session_return"):
-        bench.others.append(session_return(SMOLLM2, plan.rounds))
-    if bench.wants("cancel"):
-        bench.others.append(cancel(SMOLLM2, plan.rounds))
+    others(bench)
     for other in bench.others:
         print(json.dumps(other))
     if options.json:

@@ -139,13 +139,14 @@ def start_edgeroute(
     return _wait_ready(Server("edgeroute", address, "bench", process, root), "/healthz")
 
 
-def start_llama_server(shape: Shape, env: Mapping[str, str]) -> Server:
-    """The native llama-server with as many slots, and its defaults for all else."""
+def start_llama_server(shape: Shape, env: Mapping[str, str], *more: str) -> Server:
+    """The native llama-server with as many slots, `more` options, and its defaults for all else."""
     port = free_port()
     command = [
         *(str(binary()), "-m", str(shape.model), "--host", "127.0.0.1", "--port", str(port)),
         *("-np", str(shape.slots), "-c", str(shape.context * shape.slots), "-ngl", "0"),
         *("-t", str(threads()), "-tb", str(threads()), "-b", "512", "-ub", "512", "--no-webui"),
+        *more,
     ]
     process = subprocess.Popen(
         command, env={**os.environ, **env}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
