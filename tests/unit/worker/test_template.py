@@ -7,9 +7,13 @@ import sys
 from datetime import datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edgeroute.domain.errors import InvalidRequest
+from edgeroute.domain.request import Message, Tool, ToolCall
 from edgeroute.worker import template
+from edgeroute.worker.conversation import functions_of, texts_in, turns_of, with_texts
 from edgeroute.worker.template import ChatTemplate
 
 CHATML = (
@@ -131,3 +135,44 @@ def test_a_call_that_never_returns_ends_the_process() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True)
     assert ended.returncode == -signal.SIGVTALRM
+
+
+CALLING = """\
+{%- if tools %}<tools>{% for tool in tools %}{{ tool | tojson }}{% endfor %}</tools>{% endif %}
+{%- for message in messages %}[{{ message.role }}{% if message.name %} {{ message.name }}{% endif %}
+{%- if message.tool_call_id %} {{ message.tool_call_id }}{% endif %}] {{ message.content }}
+{%- for call in message.tool_calls or [] %}<tool_call>{{ call.function.name }}
+{{- call.function.arguments | tojson }}</tool_call>{% endfor %}
+{%- endfor %}"""
+
+
+def test_functions_calls_and_results_reach_the_template() -> None:
+    called = ToolCall("c1", "weather", '{"city": "Oslo"}')
+    messages = (
+        Message("user", "weather?", name="mira"),
+        Message("assistant", "", tool_calls=(called, ToolCall("c2", "time", "not json"))),
+        Message("tool", "rain", tool_call_id="c1"),
+    )
+    tool = Tool("weather", "Tells <it>.", '{"type": "object"}')
+    made = ChatTemplate(CALLING, bos="", eos="")
+    text = made.render(turns_of(messages), functions_of([tool]))
+    assert text == (
+        '<tools>{"type": "function", "function": {"name": "weather", '
+        '"description": "Tells <it>.", "parameters": {"type": "object"}}}</tools>'
+        '[user mira] weather?[assistant] <tool_call>weather{"city": "Oslo"}</tool_call>'
+        '<tool_call>time"not json"</tool_call>[tool c1] rain'
+    )
+    assert made.render(turns_of(messages[:1])) == "[user mira] weather?"
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
+def test_every_text_of_plain_data_is_seen_and_changed(data: object) -> None:
+    assert with_texts(data, lambda text: text) == data
+    assert list(texts_in(with_texts(data, lambda text: f"{text}!"))) == [
+        f"{text}!" for text in texts_in(data)
+    ]
