@@ -31,7 +31,10 @@ _STRICT: "JsonCompileOptions" = {"whitespace_pattern": r"[ \n\r\t]{0,40}", "leni
 """White space is bounded, since small models love it; what is not built is refused, not ignored."""
 _LIMITS = LLParserLimits(verbose_errors=False)  # errors hold no schema and no text
 _QUIET = 0
-_MOST_WORDS = 500
+_MOST_CHARACTERS = 500
+"""Of what llguidance says is wrong."""
+_MOST_CALLS = 16
+"""Of one answer that must call."""
 _SPECIAL = b"\xff"
 """Before a token's text: it is no text, so that no literal can mean it."""
 
@@ -141,26 +144,19 @@ class Grammars:
         wanted = [tool for tool in tools.tools if tools.only in {"", tool.name}]
         key = "parameters" if self._markup is ToolMarkup.LLAMA else "arguments"
         call = " | ".join(f"({_call(tool, self._markup, key)})" for tool in wanted)
-        many = tools.parallel and not tools.only
+        more = _MOST_CALLS - 1 if tools.parallel and not tools.only else 0
         opening, *closing = map(json.dumps, self._markup.marks)
         match self._markup:
             case ToolMarkup.HERMES:
                 one = f'{opening} "\\n" call "\\n" {closing[0]}'
-                start = f'one ("\\n" one){{0,{_more(many)}}}\none: {one}'
+                start = f'one ("\\n" one){{0,{more}}}\none: {one}'
             case ToolMarkup.LLAMA:
                 start = "call"
             case ToolMarkup.MISTRAL:
-                start = f'{opening} "[" call (", " call){{0,{_more(many)}}} "]"'
+                start = f'{opening} "[" call (", " call){{0,{more}}} "]"'
             case ToolMarkup.MISTRAL_ARGS:
-                start = f"one{{1,{1 + _more(many)}}}\none: {opening} call"
+                start = f"one{{1,{1 + more}}}\none: {opening} call"
         return f"start: {start}\ncall: {call}\n"
-
-
-_MOST_CALLS = 16
-
-
-def _more(many: bool) -> int:  # noqa: FBT001 - a private word
-    return _MOST_CALLS - 1 if many else 0
 
 
 def _call(tool: Tool, markup: ToolMarkup, key: str) -> str:
@@ -195,7 +191,7 @@ def _lark(source: str) -> str:
 
 
 def _refusal(what: str, why: str) -> InvalidRequest:
-    why = next(_lines(why), "llguidance gave no reason")[:_MOST_WORDS]
+    why = next(_lines(why), "llguidance gave no reason")[:_MOST_CHARACTERS]
     kind = Unsupported if why.startswith(("Unimplemented", "Unknown format")) else InvalidRequest
     return kind(f"{what}: {why}")
 
