@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from edgeroute.catalog import Catalog
 from edgeroute.config import Folders
@@ -11,6 +12,10 @@ from edgeroute.config import Folders
 # pytest-asyncio asks for the current loop before it makes its own; without this the policy would
 # make one that nobody closes, and its ResourceWarning would land on whatever test runs then.
 asyncio.set_event_loop(None)
+
+# A busy machine says nothing about the code: no test is failed for being slow.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 STARTER = "smollm2-135m-instruct"
 

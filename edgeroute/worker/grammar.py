@@ -144,19 +144,21 @@ class Grammars:
         wanted = [tool for tool in tools.tools if tools.only in {"", tool.name}]
         key = "parameters" if self._markup is ToolMarkup.LLAMA else "arguments"
         call = " | ".join(f"({_call(tool, self._markup, key)})" for tool in wanted)
-        more = _MOST_CALLS - 1 if tools.parallel and not tools.only else 0
+        more = f"{{0,{_MOST_CALLS - 1}}}" if tools.parallel and not tools.only else None
         opening, *closing = map(json.dumps, self._markup.marks)
         match self._markup:
             case ToolMarkup.HERMES:
                 one = f'{opening} "\\n" call "\\n" {closing[0]}'
-                start = f'one ("\\n" one){{0,{more}}}\none: {one}'
+                start = f'one ("\\n" one){more}' if more else "one"
             case ToolMarkup.LLAMA:
-                start = "call"
+                one = start = "call"
             case ToolMarkup.MISTRAL:
-                start = f'{opening} "[" call (", " call){{0,{more}}} "]"'
+                one = f'call (", " call){more}' if more else "call"
+                start = f'{opening} "[" one "]"'
             case ToolMarkup.MISTRAL_ARGS:
-                start = f"one{{1,{1 + more}}}\none: {opening} call"
-        return f"start: {start}\ncall: {call}\n"
+                one = f"{opening} call"
+                start = f"one one{more}" if more else "one"
+        return f"start: {start}\none: {one}\ncall: {call}\n"
 
 
 def _call(tool: Tool, markup: ToolMarkup, key: str) -> str:
