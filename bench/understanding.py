@@ -35,7 +35,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from edgeroute.domain.request import AUTO, Message, Request
 from edgeroute.domain.units import RequestId
 from edgeroute.understanding.encoder import GRAPH, VOCABULARY, Encoder
-from edgeroute.understanding.inputs import prepare
+from edgeroute.understanding.inputs import HASHED_POOLS, prepare
 from edgeroute.understanding.reader import Reader
 from edgeroute.understanding.signs import COUNT
 from edgeroute.understanding.tokenizer import Tokenizer
@@ -43,7 +43,7 @@ from edgeroute.understanding.tokenizer import Tokenizer
 ROOT = Path(__file__).parent.parent
 MODEL = ROOT / "models" / "understanding"
 sys.path.insert(0, str(MODEL))
-from train.arrays import BUCKETS, HASHED_POOLS, hashed  # noqa: E402 - training lies outside the package
+from train.arrays import BUCKETS, hashed  # noqa: E402 - training lies outside the package
 from train.graph import FEATURES  # noqa: E402
 from train.net import BUCKET_WIDTH  # noqa: E402
 
@@ -240,8 +240,7 @@ def taken(tokenizer: Tokenizer, rows: list[dict[str, str]]) -> Taken:
     dense, buckets = [], []
     for row in rows:
         inputs = prepare(tokenizer, row["text"], "")
-        feed = {entry.name: getattr(inputs, entry.name) for entry in session.get_inputs()}
-        dense.append(np.append(session.run([FEATURES], feed)[0][0], np.float32(1)))
+        dense.append(np.append(session.run([FEATURES], inputs.feed)[0][0], np.float32(1)))
         buckets.append(hashed(inputs.ids))
     return Taken(np.stack(dense), buckets)
 

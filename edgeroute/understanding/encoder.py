@@ -27,7 +27,8 @@ FORMAT: Final = 1
 TOUCHED: Final = 0.4
 """Probability from which a delicate topic counts as touched."""
 LONGEST_ANSWER: Final = 4000
-_WITH_SUBJECT = frozenset({Task.KNOWLEDGE_QA, Task.REASONING, Task.MATH})
+_WITH_SUBJECT = (Task.KNOWLEDGE_QA, Task.REASONING)
+_OUTPUTS: Final = ["output"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ class Reading:
     """What the model makes of a text.
 
     Attributes:
-        tasks: Probability of every task, `unknown` among them; they sum to 1.
+        task: The most probable task.
+        probabilities: Of every task, `unknown` among them, in their order; they sum to 1.
         subject: Most probable subject, or `None` where the most probable task has none.
         subject_probability: Its probability, 0..1.
         output_tokens: Length of the answer that half of such answers exceed.
@@ -46,7 +48,8 @@ class Reading:
         topics: Delicate topics that the text touches.
     """
 
-    tasks: dict[Task, float]
+    task: Task
+    probabilities: tuple[float, ...]
     subject: Subject | None
     subject_probability: float
     output_tokens: int
@@ -57,9 +60,9 @@ class Reading:
     topics: tuple[Topic, ...]
 
     @property
-    def task(self) -> Task:
-        """The most probable task."""
-        return max(self.tasks, key=self.tasks.__getitem__)
+    def task_probability(self) -> float:
+        """Probability of the most probable task, 0..1."""
+        return max(self.probabilities)
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -111,24 +114,24 @@ class Encoder:
             asked: The message; of a long one its beginning and its end are read.
             context: The user's message before it, or the system prompt.
         """
-        inputs = prepare(self._tokenizer, asked, context)
-        feed = {"ids": inputs.ids, "weights": inputs.weights, "signs": inputs.signs}
-        (output,) = self._session.run(None, feed)
-        return self._reading(output.tolist())
+        feed = prepare(self._tokenizer, asked, context).feed
+        (output,) = self._session.run(_OUTPUTS, feed)
+        return self._reading(output[0].tolist())
 
     def _reading(self, values: list[float]) -> Reading:
         at = len(self._tasks)
-        tasks = dict(zip(self._tasks, values[:at], strict=True))
+        tasks = values[:at]
         subjects = values[at : at + len(self._subjects)]
         at += len(subjects)
         topics = values[at : at + len(self._topics)]
         tools, fresh, difficulty, p50, p90 = values[at + len(topics) :]
-        subject = max(subjects)
-        has_subject = max(tasks, key=tasks.__getitem__) in _WITH_SUBJECT
+        task = self._tasks[tasks.index(max(tasks))]
+        subject = max(subjects) if task in _WITH_SUBJECT else None
         return Reading(
-            tasks,
-            self._subjects[subjects.index(subject)] if has_subject else None,
-            subject if has_subject else 0.0,
+            task,
+            tuple(tasks),
+            None if subject is None else self._subjects[subjects.index(subject)],
+            subject or 0.0,
             _tokens(p50),
             _tokens(max(p50, p90)),
             tools,

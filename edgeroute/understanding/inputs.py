@@ -23,6 +23,8 @@ DECAYS: Final = (6.0, 24.0)
 """Tokens over which attention to the beginning and to the end falls to 1/e."""
 POOLS: Final = 2 * len(DECAYS) + 2
 """Beginning and end at every decay, all of the message alike, and what was said before it."""
+HASHED_POOLS: Final = (1, 3, 4)
+"""Of the pools, those of hashed ids and pairs: the broad beginning, the broad end, all alike."""
 _NOTHING = [0]
 """What is read where there is nothing: `[PAD]`."""
 
@@ -35,12 +37,25 @@ class Inputs:
         ids: WordPiece ids of the message, then of what was said before it, [tokens].
         weights: Of each position in each pool, [`POOLS`, tokens]; rows sum to 1, or to 0 where
             nothing was said before.
-        signs: How the message looks, [`signs.COUNT`].
+        hashed_weights: Of each position, then of each pair of neighbours, in each of
+            `HASHED_POOLS`, [pools, 2 tokens - 1].
+        signs: How the message looks, [1, `signs.COUNT`].
     """
 
     ids: NDArray[np.int32]
     weights: NDArray[np.float32]
+    hashed_weights: NDArray[np.float32]
     signs: NDArray[np.float32]
+
+    @property
+    def feed(self) -> dict[str, NDArray[np.generic]]:
+        """The inputs by the names that they have in the graph."""
+        return {
+            "ids": self.ids,
+            "weights": self.weights,
+            "hashed_weights": self.hashed_weights,
+            "signs": self.signs,
+        }
 
 
 def prepare(tokenizer: Tokenizer, asked: str, context: str) -> Inputs:
@@ -49,13 +64,10 @@ def prepare(tokenizer: Tokenizer, asked: str, context: str) -> Inputs:
     ids = tokenizer.encode(asked) or _NOTHING
     if len(ids) > 2 * TOKENS:
         ids = ids[:TOKENS] + ids[-TOKENS:]
-    weights = position_weights(len(ids))
-    if context:
-        before = tokenizer.encode(ends(context, CONTEXT))[:TOKENS] or _NOTHING
-        weights = np.pad(weights, ((0, 0), (0, len(before))))
-        weights[-1, len(ids) :] = 1 / len(before)
-        ids = ids + before
-    return Inputs(np.array(ids, np.int32), weights, np.array(signs(asked), np.float32))
+    before = tokenizer.encode(ends(context, CONTEXT))[:TOKENS] or _NOTHING if context else []
+    weights, hashed_weights = position_weights(len(ids), len(before))
+    figures = np.array([signs(asked)], np.float32)
+    return Inputs(np.array(ids + before, np.int32), weights, hashed_weights, figures)
 
 
 def ends(text: str, size: int) -> str:
@@ -67,10 +79,13 @@ def ends(text: str, size: int) -> str:
 
 
 @lru_cache(maxsize=128)
-def position_weights(length: int) -> NDArray[np.float32]:
-    """Weights of a message's positions, [`POOLS`, length]; the last pool has none of them."""
-    at = np.arange(length, dtype=np.float32)
+def position_weights(asked: int, before: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """`Inputs.weights` and `Inputs.hashed_weights` for so many tokens asked and said before."""
+    at = np.arange(asked, dtype=np.float32)
     rows = [np.exp(-at / decay) for decay in DECAYS]
-    weights = np.stack([*rows, *(row[::-1] for row in rows), np.ones(length)])
-    weights /= weights.sum(axis=1, keepdims=True)
-    return np.concatenate([weights, np.zeros((1, length))]).astype(np.float32)
+    of_asked = np.stack([*rows, *(row[::-1] for row in rows), np.ones(asked)])
+    weights = np.zeros((POOLS, asked + before), np.float32)
+    weights[:-1, :asked] = of_asked / of_asked.sum(axis=1, keepdims=True)
+    weights[-1, asked:] = 1 / before if before else 0
+    of_ids = weights[list(HASHED_POOLS)]
+    return weights, np.concatenate([of_ids, of_ids[:, 1:]], axis=1)

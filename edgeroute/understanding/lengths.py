@@ -5,11 +5,12 @@ Owns counting and the words that ask for a length, in bounded time whatever the 
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from edgeroute.domain.features import Task
 from edgeroute.domain.request import Request
+from edgeroute.understanding.words import words
 
 _HEAD, _TAIL = 2000, 1000
 """Characters of a message that are looked at; people say what they want there."""
@@ -21,28 +22,18 @@ def _ends(text: str) -> str:
     return f"{text[:_HEAD]}\n{text[-_TAIL:]}"
 
 
-_WORD_LETTERS = bytes(
-    code if chr(code).isalnum() or chr(code) == "_" else ord(" ") for code in range(128)
-) + bytes(range(128, 256))
-
-
 class _Wording:
     """A pattern, and words of which one is in whatever it matches: most texts have none."""
 
-    def __init__(self, pattern: str, words: Iterable[str]) -> None:
+    def __init__(self, pattern: str, needed: Iterable[str]) -> None:
         self._pattern = re.compile(pattern)
-        self._words = frozenset(word.encode() for word in words)
+        self._words = frozenset(word.encode() for word in needed)
 
-    def search(self, text: str, words: set[bytes] | None) -> re.Match[str] | None:
+    def search(self, text: str, parted: Sequence[bytes] | None) -> re.Match[str] | None:
         """The first match in a text with these words; `None` are words that nobody knows."""
-        if words is not None and self._words.isdisjoint(words):
+        if parted is not None and self._words.isdisjoint(parted):
             return None
         return self._pattern.search(text)
-
-
-def _words(text: str) -> set[bytes] | None:
-    """The words of a text as a pattern's boundaries part them; `None` where not all is ASCII."""
-    return set(text.encode().translate(_WORD_LETTERS).split()) if text.isascii() else None
 
 
 # ---- how long the answer -----------------------------------------------------------------------
@@ -103,20 +94,20 @@ def answer_length(asked: str, task: Task, learned: Length) -> Length:
         learned: What such messages are usually answered with.
     """
     text = _ends(asked).casefold()
-    words = _words(text)
-    if _A_WORD.search(text, words):
+    parted = words(text)
+    if _A_WORD.search(text, parted):
         return Length(_A_WORD_TOKENS, 3 * _A_WORD_TOKENS)
     # In a sum it is the things that are counted.
-    counted = None if task is Task.MATH else _COUNTED.search(text, words)
+    counted = None if task is Task.MATH else _COUNTED.search(text, parted)
     if counted is not None:
         count = _NUMBERS.get(counted[1]) or int(counted[1])
         return _bounded(count * _UNITS[counted[2]], 1.5)
     usual, spread = float(learned.usual), learned.most / learned.usual
     if task in _ECHOES:  # the count is an upper one, about twice the truth
         usual = max(usual, count_tokens(asked[:_LONGEST_TEXT]) / 2)
-    if _BRIEF.search(text, words):
+    if _BRIEF.search(text, parted):
         return _bounded(usual / 2, spread)
-    return _bounded(usual * 2 if _LONG.search(text, words) else usual, spread)
+    return _bounded(usual * 2 if _LONG.search(text, parted) else usual, spread)
 
 
 def _bounded(usual: float, spread: float) -> Length:

@@ -8,15 +8,14 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from edgeroute.domain.features import Features, Subject, Task
+from edgeroute.domain.features import Features, Task
 from edgeroute.domain.privacy import Sensitivity
 from edgeroute.domain.request import AnyRequest, EmbeddingRequest, Request
 from edgeroute.understanding.calculation import is_arithmetic
-from edgeroute.understanding.encoder import Encoder, Reading
+from edgeroute.understanding.encoder import Encoder
 from edgeroute.understanding.lengths import Length, answer_length, count_tokens, prompt_tokens
 from edgeroute.understanding.sensitivity import scan, scan_request
 
-_WITH_SUBJECT = (Task.KNOWLEDGE_QA, Task.REASONING)
 _PHONE = "note 099 123 45 671"
 """Has number plans loaded, which takes some 50 ms the first time."""
 _DIGITS = 4
@@ -56,16 +55,15 @@ class Reader:
             asked, reading.task, Length(reading.output_tokens, reading.output_tokens_p90)
         )
         found = self._scan(request)
-        subject, sure = _subject(reading)
         return Features(
             task=reading.task,
-            task_probability=round(reading.tasks[reading.task], _DIGITS),
+            task_probability=round(reading.task_probability, _DIGITS),
             prompt_tokens=prompt_tokens(request),
             output_tokens=length.usual,
             max_tokens=request.sampling.max_tokens,
             output_tokens_p90=length.most,
-            subject=subject,
-            subject_probability=sure,
+            subject=reading.subject,
+            subject_probability=round(reading.subject_probability, _DIGITS),
             needs_tools=round(reading.needs_tools, _DIGITS),
             needs_fresh=round(reading.needs_fresh, _DIGITS),
             difficulty=round(reading.difficulty, _DIGITS),
@@ -107,9 +105,3 @@ def _chain(request: Request) -> Iterator[str]:
     yield from (m.content for m in reversed(messages) if m.role == "user")
     yield from (m.content for m in messages if m.role in {"system", "developer"})
     yield from ("", "")
-
-
-def _subject(reading: Reading) -> tuple[Subject | None, float]:
-    if reading.subject is None or reading.task not in _WITH_SUBJECT:
-        return None, 0.0
-    return reading.subject, round(reading.subject_probability, _DIGITS)

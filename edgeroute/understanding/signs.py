@@ -51,7 +51,7 @@ def signs(text: str) -> list[float]:
         _share(data, _LOWER, size),
         _share(data, _CODE, size) * 4,
         1 - (len(text) + 1) / size if len(data) > len(text) else 0.0,
-        *_counts(text),
+        *_counts(text, has_digits=digits > 0 or not text.isascii()),
     ]
 
 
@@ -88,14 +88,14 @@ def _opening(text: str) -> list[float]:
     return [float(start.islower()), float(start.isupper()), float(start.isdecimal())]
 
 
-def _counts(text: str) -> list[float]:
+def _counts(text: str, *, has_digits: bool) -> list[float]:
     options = min(6, len(_OPTION.findall(text))) if _MAY_HAVE_OPTIONS.search(f"\n{text}") else 0
     questions = min(4, text.count("?"))
     return [
         options / 6,
         float(options >= 2),  # noqa: PLR2004 - one is no choice
         questions / 4,
-        min(4, len(_ARITHMETIC.findall(text))) / 4,
+        min(4, len(_ARITHMETIC.findall(text))) / 4 if has_digits else 0.0,
         min(6, sum(len(word.findall(text)) for string, word in _CODE_WORDS if string in text)) / 6,
         float("```" in text),
         min(6, text.count("$") + text.count("\\")) / 6,

@@ -52,23 +52,26 @@ _CUES = {
 _CUE = re.compile(any_of(_CUES))
 
 
-def _roots() -> Iterator[str]:
-    """Yield the shortest strings of which every cue has one."""
-    shortest: list[str] = []
+def _roots(shortest: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Strings of which every cue has one, and by each the shortest cues that have it."""
+    roots: dict[str, tuple[str, ...]] = {}
     for cue in sorted({*_CUES, "pass", "key"}, key=len):
-        if not any(root in cue for root in shortest):
-            shortest.append(cue)
-            yield cue
+        root = next((root for root in (*shortest, *roots) if root in cue), cue)
+        cues = roots.get(root, ())
+        if not any(shorter in cue for shorter in cues):
+            roots[root] = (*cues, cue)
+    return roots
 
 
-_ROOTS = tuple(_roots())
-_ASCII_ROOTS = tuple(filter(str.isascii, _ROOTS))
+_ROOTS = _roots(("pass", "key", "code", "cv", "log", "sign", "contrase"))
+_ASCII_ROOTS = {root: cues for root, cues in _ROOTS.items() if root.isascii()}
 
 
 def _may_have_cues(lower: str) -> bool:
     """Whether a search is worth it: strings are found far faster than a choice of them."""
-    for root in _ASCII_ROOTS if lower.isascii() else _ROOTS:  # noqa: SIM110 - any() costs more
-        if root in lower:
+    roots = _ASCII_ROOTS if lower.isascii() else _ROOTS
+    for root in roots:  # noqa: SIM110 - a generator costs more than the search
+        if root in lower and any(cue in lower for cue in roots[root]):
             return True
     return False
 

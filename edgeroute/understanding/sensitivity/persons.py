@@ -27,15 +27,15 @@ _INTRODUCTIONS = (
     "customer", "Client", "client", "Ich heisse", "Mein Name ist", "Je m'appelle", "je m'appelle",
     "Me llamo", "me llamo", "Mi chiamo", "mi chiamo", "Dear", "Regards,", "Sincerely,",
 )  # fmt: skip
-_CAPITAL = re.compile(r"[ \n](?=[A-Z][A-Za-z'-])")
+_CAPITAL = re.compile(r"[A-Z](?<=[ \n].)[A-Za-z'-]")
 _NAME = re.compile(r"[A-Z][A-Za-z'-]{1,24}(?: [A-Z]\.)?(?: [A-Z][A-Za-z'-]{1,24}){0,2}")
 
 
 def _names(text: str) -> Iterator[Finding]:
     past = 0
     for capital in _CAPITAL.finditer(text):  # there are fewer than places where a word may begin
-        if text.endswith(_INTRODUCTIONS, past, capital.start()):
-            name = _NAME.match(text, capital.end())
+        if text.endswith(_INTRODUCTIONS, past, capital.start() - 1):
+            name = _NAME.match(text, capital.start())
             if name is not None:
                 past = name.end()
                 yield Finding("PERSON", name.start(), past, Strength.NAME)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from edgeroute.understanding.sensitivity.wording import any_of
+from edgeroute.understanding.words import words
 
 Origin = Sequence[int]
 """For each character, the index of the one it came from; one more entry for the end."""
@@ -171,13 +172,14 @@ _DIGIT_WORDS = (
     "zero un deux trois quatre cinq six sept huit neuf",
     "cero uno dos tres cuatro cinco seis siete ocho nueve",
 )
-_BY_LANGUAGE = tuple(words.split() for words in _DIGIT_WORDS)
-_VALUES = {word: str(value) for words in _BY_LANGUAGE for value, word in enumerate(words)} | {
+_BY_LANGUAGE = tuple(named.split() for named in _DIGIT_WORDS)
+_VALUES = {word: str(value) for named in _BY_LANGUAGE for value, word in enumerate(named)} | {
     "oh": "0",
     "zwo": "2",
 }
-_TELLING = tuple([word for word in words if len(word) > 3] for words in _BY_LANGUAGE)  # noqa: PLR2004
+_TELLING = tuple([word for word in named if len(word) > 3] for named in _BY_LANGUAGE)  # noqa: PLR2004
 """Without the short ones, which are parts of other words."""
+_ANY_TELLING = frozenset(word.encode() for telling in _TELLING for word in telling)
 _FEWEST_WORDS = 3
 _WORD = any_of(_VALUES)
 _SPOKEN_NUMBER = re.compile(rf"\b(?:(?:{_WORD})[ ,.-]{{1,2}}){{5,40}}(?:{_WORD})\b", re.IGNORECASE)
@@ -186,7 +188,10 @@ _SPOKEN_DIGIT = re.compile(rf"({_WORD})[ ,.-]{{0,2}}", re.IGNORECASE)
 
 def _may_spell_a_number(text: str) -> bool:
     lower = text.lower()
-    return any(sum(map(lower.count, words)) >= _FEWEST_WORDS for words in _TELLING)
+    parted = words(lower)
+    if parted is not None and _ANY_TELLING.isdisjoint(parted):
+        return False
+    return any(sum(map(lower.count, telling)) >= _FEWEST_WORDS for telling in _TELLING)
 
 
 def _digits(match: re.Match[str]) -> str:

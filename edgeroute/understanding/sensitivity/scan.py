@@ -27,6 +27,7 @@ from edgeroute.understanding.sensitivity.seams import seam_texts
 from edgeroute.understanding.sensitivity.secrets import find_secrets
 
 _MAX_BYTES = 2 << 20
+_NOTHING = Sensitivity(Label.PUBLIC, ())
 _DETECTORS = (
     find_secrets,
     find_credentials,
@@ -40,7 +41,8 @@ _DETECTORS = (
 def scan(text: str) -> tuple[Finding, ...]:
     """What is sensitive in a text: spans in it as given, in order, none overlapping another."""
     read = plain(text)
-    return without_overlaps(_in_original(read, (*_findings(read), *_encoded(read))))
+    found = (*_findings(read), *_encoded(read))
+    return without_overlaps(_in_original(read, found)) if found else ()
 
 
 def scan_request(request: AnyRequest) -> Sensitivity:
@@ -64,6 +66,8 @@ def _demanded(texts: Iterable[str], conversation: Request | None) -> Sensitivity
         found = [finding for text in read for finding in scan(text)]
         if conversation is not None:
             found += _across(conversation)
+        if not found:
+            return _NOTHING
         return Sensitivity(demanded_label(found), tuple(sorted({f.type for f in found})))
     except Exception:  # noqa: BLE001 - fails closed: unread is private
         return Sensitivity(Label.PRIVATE, (UNSCANNABLE,))

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeroute.understanding.inputs import POOLS, prepare
+from edgeroute.understanding.inputs import HASHED_POOLS, POOLS, position_weights, prepare
 from edgeroute.understanding.signs import COUNT
 from edgeroute.understanding.tokenizer import Tokenizer
 from train.prompts.prompt import Prompt
@@ -21,8 +21,6 @@ ONE: Final = (40503, 7)
 """An id's bucket is (id * first + second) mod `BUCKETS`: no two ids share one."""
 PAIR: Final = (25717, 30011, 11)
 """A pair's bucket is (id * first + next * second + third) mod `BUCKETS`."""
-HASHED_POOLS: Final = (1, 3, 4)
-"""Of the pools of positions: the broad beginning, the broad end, all of the message alike."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Samples:
     Attributes:
         fixed: Pools of table rows, each of length 1, then the signs: [prompts, FIXED] float16.
         buckets: Per prompt: of its ids, then of its pairs of ids.
-        weights: Per prompt: of each bucket in each of `HASHED_POOLS`, [pools, buckets].
+        weights: Per prompt: of each bucket in each of `inputs.HASHED_POOLS`, [pools, buckets].
     """
 
     fixed: NDArray[np.float16]
@@ -54,10 +52,9 @@ def samples(tokenizer: Tokenizer, table: Array, prompts: Sequence[Prompt]) -> Sa
         inputs = prepare(tokenizer, prompt.text, prompt.context)
         row[:-COUNT] = _of_length_one(inputs.weights @ table[inputs.ids]).ravel()
         row[-COUNT:] = inputs.signs
-        at = inputs.weights[list(HASHED_POOLS)]
-        asked = np.count_nonzero(at[-1])
+        asked = np.count_nonzero(inputs.weights[HASHED_POOLS[-1]])
         buckets.append(hashed(inputs.ids[:asked]))
-        weights.append(np.concatenate([at[:, :asked], at[:, 1:asked]], axis=1))
+        weights.append(position_weights(asked, 0)[1])
     return Samples(fixed, buckets, weights)
 
 

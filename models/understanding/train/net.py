@@ -11,10 +11,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeroute.understanding.inputs import POOLS
+from edgeroute.understanding.inputs import HASHED_POOLS, POOLS
 from edgeroute.understanding.signs import COUNT
 from train import heads
-from train.arrays import BUCKETS, HASHED_POOLS, Samples
+from train.arrays import BUCKETS, Samples
 from train.heads import Targets
 from train.weights import Array
 

@@ -20,7 +20,14 @@ from edgeroute.understanding.encoder import (
     VOCABULARY,
     Encoder,
 )
-from edgeroute.understanding.inputs import ENDS, POOLS, ends, position_weights, prepare
+from edgeroute.understanding.inputs import (
+    ENDS,
+    HASHED_POOLS,
+    POOLS,
+    ends,
+    position_weights,
+    prepare,
+)
 from edgeroute.understanding.signs import COUNT, signs
 
 FOLDER = Path(__file__).parents[3] / "models" / "understanding"
@@ -78,8 +85,9 @@ def test_no_manifest_no_model(tmp_path: Path) -> None:
 @example("[CLS][SEP]" * 900, "")
 def test_every_text_is_read(asked: str, context: str) -> None:
     reading = ENCODER.read(asked, context)
-    assert list(reading.tasks) == list(Task)
-    assert math.isclose(sum(reading.tasks.values()), 1, abs_tol=1e-4)
+    assert len(reading.probabilities) == len(Task)
+    assert math.isclose(sum(reading.probabilities), 1, abs_tol=1e-4)
+    assert reading.probabilities[list(Task).index(reading.task)] == reading.task_probability
     assert 1 <= reading.output_tokens <= reading.output_tokens_p90 <= LONGEST_ANSWER
     shares = (reading.needs_tools, reading.needs_fresh, reading.difficulty)
     assert all(0 <= share <= 1 for share in (*shares, reading.subject_probability))
@@ -103,14 +111,17 @@ def test_what_is_read_is_bounded_and_from_the_ends(text: str, size: int) -> None
     assert tail or head or not text.strip()
 
 
-@given(st.integers(1, 700))
-def test_positions_weigh_one_in_every_pool_of_the_message(length: int) -> None:
-    weights = position_weights(length)
-    assert weights.shape == (POOLS, length)
-    assert np.allclose(weights[:-1].sum(axis=1), 1, atol=1e-4)
+@given(st.integers(1, 700), st.integers(0, 256))
+def test_positions_weigh_one_in_every_pool(asked: int, before: int) -> None:
+    weights, hashed_weights = position_weights(asked, before)
+    assert weights.shape == (POOLS, asked + before)
+    assert hashed_weights.shape == (len(HASHED_POOLS), 2 * (asked + before) - 1)
+    assert np.allclose(weights[:-1, :asked].sum(axis=1), 1, atol=1e-4)
     assert (np.diff(weights[0]) <= 0).all()
-    assert np.allclose(weights[0], weights[2][::-1])
-    assert not weights[-1].any()
+    assert np.allclose(weights[0, :asked], weights[2, :asked][::-1])
+    assert not weights[:-1, asked:].any()
+    assert math.isclose(weights[-1].sum(), bool(before), abs_tol=1e-4)
+    assert not hashed_weights[:, asked : asked + before].any()
 
 
 @given(st.text(min_size=1, max_size=300))
@@ -120,8 +131,6 @@ def test_what_was_said_before_has_a_pool_of_its_own(context: str) -> None:
     count = len(alone.ids)
     assert (after.ids[:count] == alone.ids).all()
     assert (after.weights[:, :count] == alone.weights).all()
-    assert not after.weights[:-1, count:].any()
-    assert math.isclose(after.weights[-1].sum(), 1, abs_tol=1e-4)
 
 
 @given(st.text(st.characters(), max_size=400))
@@ -177,4 +186,5 @@ def test_other_heads_say_what_is_plain() -> None:
 def test_what_was_said_before_counts() -> None:
     asked = "and another one"
     alone, after = ENCODER.read(asked), ENCODER.read(asked, "Write a poem about the sea.")
-    assert after.tasks[Task.CREATIVE] > alone.tasks[Task.CREATIVE]
+    creative = list(Task).index(Task.CREATIVE)
+    assert after.probabilities[creative] > alone.probabilities[creative]
