@@ -337,7 +337,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     options = parser.parse_args()
-    seconds = 1.0 if options.quick else 20.0
+    seconds = 1.0 if options.quick else 12.0
     vocabulary = (MODEL / VOCABULARY).read_text(encoding="utf-8").split("\n")[:-1]
     tokenizer = Tokenizer(vocabulary)
     encoder = Encoder.load(MODEL)
