@@ -37,7 +37,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from edgeroute.domain.request import AUTO, Message, Request
 from edgeroute.domain.units import RequestId
-from edgeroute.understanding.encoder import GRAPH, VOCABULARY, Encoder
+from edgeroute.understanding.encoder import FEATURES, GRAPH, VOCABULARY, Encoder
 from edgeroute.understanding.inputs import HASHED_POOLS, prepare
 from edgeroute.understanding.reader import Reader
 from edgeroute.understanding.signs import COUNT
@@ -47,7 +47,7 @@ ROOT = Path(__file__).parent.parent
 MODEL = ROOT / "models" / "understanding"
 sys.path.insert(0, str(MODEL))
 from train.arrays import BUCKETS, hashed  # noqa: E402 - training lies outside the package
-from train.graph import FEATURES, IR_VERSION, OPSET  # noqa: E402
+from train.graph import IR_VERSION, OPSET  # noqa: E402
 from train.net import BUCKET_WIDTH  # noqa: E402
 
 CACHE = Path.home() / ".cache" / "edgeroute" / "train"
@@ -259,10 +259,7 @@ class Head:
 
 def taken(tokenizer: Tokenizer, rows: list[dict[str, str]]) -> Taken:
     """What the encoder takes of rows' texts."""
-    model = onnx.load(str(MODEL / GRAPH))
-    kind = onnx.helper.make_tensor_value_info(FEATURES, onnx.TensorProto.FLOAT, [1, None])
-    model.graph.output.append(kind)
-    session = onnxruntime.InferenceSession(model.SerializeToString())
+    session = onnxruntime.InferenceSession(str(MODEL / GRAPH))
     dense, buckets = [], []
     for row in rows:
         inputs = prepare(tokenizer, row["text"], "")

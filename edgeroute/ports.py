@@ -8,6 +8,9 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgeroute.domain.energy import Metered
 from edgeroute.domain.features import Features
 from edgeroute.domain.hardware import Hardware, Telemetry
@@ -18,11 +21,37 @@ from edgeroute.domain.target import Rates, Target
 from edgeroute.domain.units import Bytes, ModelId, RequestId
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """What was read from a request.
+
+    Attributes:
+        vector: Figures that like texts share, `Reading.width` of them; `None` where there is
+            no question. A text can be guessed from it: it stays in memory.
+    """
+
+    features: Features
+    vector: NDArray[np.float64] | None
+
+
 class Understanding(Protocol):
     """Request to `Features`: the last that sees the text."""
 
     def features(self, request: AnyRequest) -> Features:
         """Describe a request without its text. Never raises, whatever the text."""
+        ...
+
+
+class Reading(Understanding, Protocol):
+    """Understanding that also keeps what a request can be compared with others by."""
+
+    @property
+    def width(self) -> int:
+        """Length of `Look.vector`."""
+        ...
+
+    def look(self, request: AnyRequest) -> Look:
+        """Describe a request, and keep what else its text is like. Never raises."""
         ...
 
 

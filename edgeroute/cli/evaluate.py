@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from edgeroute.catalog.folders import shipped
+from edgeroute.cli.measuring import progress_shown
 from edgeroute.cli.show import print_json, table
 from edgeroute.domain.errors import InvalidRequest
 from edgeroute.domain.units import parse_bytes
 from edgeroute.evaluation import residency as on_residency
+from edgeroute.evaluation import routers as on_routers
 from edgeroute.evaluation import sensitivity as on_sensitivity
 from edgeroute.evaluation import tasks as on_tasks
+from edgeroute.evaluation.routing_set import read_set
 from edgeroute.evaluation.rows import read_rows, write_rows
 from edgeroute.understanding.reader import Reader
 
@@ -48,6 +51,23 @@ def residency(options: argparse.Namespace) -> int:
         on_residency.evaluate(rows, cards, budget, options.counted_from),
         as_json=options.json,
     )
+    return 0
+
+
+def routers(options: argparse.Namespace) -> int:
+    """Print how good routed answers are beside one model's, from scores that were published."""
+    if options.splits < 1 or (options.labels is not None and options.labels < 1):
+        raise InvalidRequest("--splits and --labels must be at least 1")
+    reader = Reader.load(shipped("models") / "understanding")
+    with progress_shown(2) as begin:
+        of = read_set(Path(options.folder), reader, begin("reading queries"))
+        if options.labels is not None and options.labels >= len(of):
+            raise InvalidRequest(f"--labels {options.labels}, and there are {len(of)} queries")
+        found = on_routers.report(of, options.labels, options.splits, begin("routing"))
+    report = on_routers.rounded(found)
+    if options.out:
+        write_rows(Path(options.out), iter([report]))
+    _tell(report, as_json=options.json)
     return 0
 
 

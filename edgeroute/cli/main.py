@@ -180,6 +180,15 @@ def _add_evaluations(verbs: "Verbs") -> None:
         metavar="SECONDS",
         help="replay earlier requests, but leave them out of the waits",
     )
+    routers = _verb(kinds, "routers", ("evaluate", "routers"), "Whether routing beats one model.")
+    routers.add_argument(
+        "folder", help="queries.jsonl {id, text} and scores.csv id,MODEL,...; cost_usd.csv if any"
+    )
+    routers.add_argument(
+        "--labels", type=int, metavar="N", help="labelled queries; by default 4 of 5, in turn"
+    )
+    routers.add_argument("--splits", type=int, default=20, metavar="K", help="random splits")
+    routers.add_argument("--out", metavar="FILE", help="write the report as one JSON object")
 
 
 if __name__ == "__main__":

@@ -62,6 +62,9 @@ class Target:
             seconds.
         remote: What it takes of others' computers; `None` for what runs on this device.
         capabilities: What it can be asked for.
+        identity: What it is called on every machine: the model's hash, or provider and model;
+            empty where that is `id`.
+        family: Models that are trained alike, as far as that is known.
     """
 
     id: ModelId
@@ -83,3 +86,5 @@ class Target:
     arithmetic_only: bool = False
     energy: EnergyRates | None = None
     remote: RemoteEnergy | None = None
+    identity: str = ""
+    family: str = ""

@@ -28,6 +28,7 @@ class Roster:
 
     Attributes:
         ids: Sorted; row `i` of every array is target `ids[i]`.
+        identities: What each is called on every machine.
         zone: `Zone` values.
         ceiling: `Label` values, the most private label that each may see.
         context: Tokens.
@@ -38,7 +39,7 @@ class Roster:
         arithmetic_only: Whether each answers pure arithmetic and nothing else.
         bytes_needed: Bytes.
         retry_in_s: Seconds until a failed target may be tried again.
-        quality: P(acceptable), shape (targets, tasks) in the order of `prior.COLUMN`.
+        quality: Prior P(acceptable), shape (targets, tasks) in the order of `prior.COLUMN`.
         load_s: Seconds until it is warm; 0 where it is.
         displaced_s: Seconds that others will wait for models that have to go for it.
         queue_s: Seconds before a new request is begun with: tokens queued, and the network.
@@ -57,6 +58,7 @@ class Roster:
 
     targets: tuple[Target, ...]
     ids: tuple[ModelId, ...]
+    identities: tuple[str, ...]
     zone: Floats
     ceiling: Floats
     context: Floats
@@ -99,6 +101,7 @@ class Roster:
         return cls(
             targets=rows,
             ids=tuple(row.id for row in rows),
+            identities=tuple(row.identity or row.id for row in rows),
             zone=column(lambda t: t.zone),
             ceiling=column(lambda t: policy.ceiling(t.zone, t.max_label)),
             context=column(lambda t: t.context),

@@ -56,7 +56,7 @@ def decide(view: View) -> Decision | Refusal:
 
 def appraise(view: View) -> Appraisal:
     """Estimate, screen and score every candidate."""
-    estimates = estimate(view.features, view.roster)
+    estimates = estimate(view.features, view.roster, view.evidence)
     codes = constraints.screen(view, estimates)
     terms = score.terms(view.profile, estimates)
     utility: Floats = terms.sum(axis=0)

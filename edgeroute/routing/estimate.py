@@ -14,6 +14,7 @@ from edgeroute.domain.features import Features, Task
 from edgeroute.domain.hardware import Cpu
 from edgeroute.domain.target import Rates
 from edgeroute.routing import prior
+from edgeroute.routing.beliefs import Evidence
 from edgeroute.routing.candidates import Floats, Roster
 from edgeroute.routing.consumption import NINE_IN_TEN
 
@@ -46,7 +47,7 @@ class Estimates:
     everybody_s: Floats
 
 
-def estimate(features: Features, roster: Roster) -> Estimates:
+def estimate(features: Features, roster: Roster, evidence: Evidence | None = None) -> Estimates:
     """Estimate every candidate.
 
     Prompt tokens are an upper estimate, so prefill is too. The queue is other requests' energy.
@@ -58,7 +59,7 @@ def estimate(features: Features, roster: Roster) -> Estimates:
     fixed_j = roster.device_watts * roster.load_s + roster.base_j + prompt * roster.prompt_j
     off = NINE_IN_TEN * roster.energy_spread
     return Estimates(
-        p_ok=_p_ok(features, roster),
+        p_ok=_promised(features, roster) if evidence is None else evidence.p_ok,
         ttft_s=roster.queue_s + roster.load_s + prefill_s,
         total_s=roster.queue_s + compute_s,
         device_joules=fixed_j + output * roster.output_j,
@@ -90,7 +91,7 @@ def _likely_outputs(features: Features) -> tuple[float, float]:
     return min(half * half / long, most), min(float(long), most)
 
 
-def _p_ok(features: Features, roster: Roster) -> Floats:
+def _promised(features: Features, roster: Roster) -> Floats:
     """P(ok) for the task as far as the task is certain, for just any task as far as it is not."""
     certain = features.task_probability
     for_task = roster.quality[:, prior.COLUMN[features.task]]

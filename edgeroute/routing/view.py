@@ -7,6 +7,7 @@ journal. The same record gives the same decision, on any machine and at any time
 from dataclasses import dataclass, fields
 from typing import Any
 
+from edgeroute.domain.belief import Belief
 from edgeroute.domain.features import Features
 from edgeroute.domain.hardware import Power
 from edgeroute.domain.privacy import Label
@@ -14,6 +15,7 @@ from edgeroute.domain.profile import Profile
 from edgeroute.domain.request import Limits
 from edgeroute.domain.target import Target
 from edgeroute.domain.units import Bytes, ModelId, RequestId
+from edgeroute.routing.beliefs import Evidence
 from edgeroute.routing.candidates import Roster
 
 
@@ -46,13 +48,19 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class View(Facts):
-    """A request as `decide` sees it."""
+    """A request as `decide` sees it.
+
+    Attributes:
+        evidence: What was learnt of the candidates; `None` leaves what was promised of them.
+    """
 
     roster: Roster
+    evidence: Evidence | None = None
 
     def record(self) -> "ViewRecord":
         """Plain data that decides the same."""
-        return ViewRecord(**_facts(self), targets=self.roster.targets)
+        beliefs = None if self.evidence is None else self.evidence.record()
+        return ViewRecord(**_facts(self), targets=self.roster.targets, beliefs=beliefs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +68,12 @@ class ViewRecord(Facts):
     """A view as it is journalled: nested dataclasses, enums, numbers and strings only."""
 
     targets: tuple[Target, ...]
+    beliefs: tuple[Belief, ...] | None = None
 
     def view(self) -> View:
         """The view again."""
-        return View(**_facts(self), roster=Roster.of(self.targets))
+        evidence = None if self.beliefs is None else Evidence.of(self.beliefs)
+        return View(**_facts(self), roster=Roster.of(self.targets), evidence=evidence)
 
 
 def _facts(view: Facts) -> dict[str, Any]:

@@ -6,19 +6,25 @@ Owns the files of the model and the one session that runs it. It sees text and k
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import msgspec
+import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 
 from edgeroute.domain.errors import InvalidModelFile
 from edgeroute.domain.features import Subject, Task, Topic
-from edgeroute.understanding.inputs import prepare
+from edgeroute.understanding.inputs import POOLS, prepare
+from edgeroute.understanding.signs import COUNT
 from edgeroute.understanding.tokenizer import Tokenizer
 
 GRAPH: Final = "encoder.onnx"
+OUTPUT: Final = "output"
+FEATURES: Final = "features"
+"""The tensor that the hidden layer takes; another head may be put on it."""
 TABLES: Final = "tables.bin"
 """Rows that the graph gathers; mapped, so that only pages of rows in use take memory."""
 VOCABULARY: Final = "vocab.txt"
@@ -28,7 +34,13 @@ TOUCHED: Final = 0.4
 """Probability from which a delicate topic counts as touched."""
 LONGEST_ANSWER: Final = 4000
 _WITH_SUBJECT = (Task.KNOWLEDGE_QA, Task.REASONING)
-_OUTPUTS: Final = ["output"]
+DIMENSIONS: Final = 256
+"""Width of a pool of token vectors."""
+_WHOLE = slice((POOLS - 2) * DIMENSIONS, (POOLS - 1) * DIMENSIONS)
+"""The pool that weighs all of a message alike."""
+_SIGNS_WEIGH = 0.5
+_OUTPUTS: Final = [OUTPUT, FEATURES]
+Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +58,8 @@ class Reading:
         needs_fresh: P(an answer needs facts of today), 0..1.
         difficulty: 0 easy .. 1 hard; a weak prior.
         topics: Delicate topics that the text touches.
+        vector: `WIDTH` figures that nearby texts share. A text can be guessed from them: they are
+            never written anywhere.
     """
 
     task: Task
@@ -58,6 +72,7 @@ class Reading:
     needs_fresh: float
     difficulty: float
     topics: tuple[Topic, ...]
+    vector: NDArray[np.float64] = field(compare=False)
 
     @property
     def task_probability(self) -> float:
@@ -114,11 +129,28 @@ class Encoder:
             asked: The message; of a long one its beginning and its end are read.
             context: The user's message before it, or the system prompt.
         """
-        feed = prepare(self._tokenizer, asked, context).feed
-        (output,) = self._session.run(_OUTPUTS, feed)
-        return self._reading(output[0].tolist())
+        inputs = prepare(self._tokenizer, asked, context)
+        output, features = self._session.run(_OUTPUTS, inputs.feed)
+        return self._reading(
+            output[0].tolist(), self._vector(output[0], features[0], inputs.signs[0])
+        )
 
-    def _reading(self, values: list[float]) -> Reading:
+    @property
+    def width(self) -> int:
+        """Length of `Reading.vector`."""
+        return DIMENSIONS + len(self._tasks) + len(self._subjects) + COUNT
+
+    def _vector(self, output: Floats, features: Floats, signs: Floats) -> NDArray[np.float64]:
+        """What all of the text is like, what kind of text it is, and how it looks.
+
+        Square roots of probabilities, since their product then measures how alike two
+        distributions are (Bhattacharyya).
+        """
+        kinds = np.sqrt(output[: len(self._tasks) + len(self._subjects)])
+        whole = features[_WHOLE]
+        return np.concatenate([whole, kinds, _SIGNS_WEIGH * signs]).astype(np.float64)
+
+    def _reading(self, values: list[float], vector: NDArray[np.float64]) -> Reading:
         at = len(self._tasks)
         tasks = values[:at]
         subjects = values[at : at + len(self._subjects)]
@@ -138,6 +170,7 @@ class Encoder:
             fresh,
             difficulty,
             tuple(topic for topic, p in zip(self._topics, topics, strict=True) if p >= TOUCHED),
+            vector,
         )
 
 

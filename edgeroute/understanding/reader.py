@@ -11,6 +11,7 @@ from pathlib import Path
 from edgeroute.domain.features import Features, Task
 from edgeroute.domain.privacy import Sensitivity
 from edgeroute.domain.request import AnyRequest, EmbeddingRequest, Request
+from edgeroute.ports import Look
 from edgeroute.understanding.calculation import is_arithmetic
 from edgeroute.understanding.encoder import Encoder
 from edgeroute.understanding.lengths import Length, answer_length, count_tokens, prompt_tokens
@@ -34,6 +35,11 @@ class Reader:
         self._encoder = encoder
         self._scan = scan
 
+    @property
+    def width(self) -> int:
+        """Length of `Look.vector`."""
+        return self._encoder.width
+
     @classmethod
     def load(cls, folder: Path) -> "Reader":
         """A reader with the model of `folder`, warmed up.
@@ -47,15 +53,19 @@ class Reader:
 
     def features(self, request: AnyRequest) -> Features:
         """Describe a request. Never raises, whatever the text."""
+        return self.look(request).features
+
+    def look(self, request: AnyRequest) -> Look:
+        """Describe a request, and keep what else its text is like. Never raises."""
         if isinstance(request, EmbeddingRequest):
-            return self._of_texts(request)
+            return Look(self._of_texts(request), None)
         asked, context = _last_two(request)
         reading = self._encoder.read(asked, context)
         length = answer_length(
             asked, reading.task, Length(reading.output_tokens, reading.output_tokens_p90)
         )
         found = self._scan(request)
-        return Features(
+        features = Features(
             task=reading.task,
             task_probability=round(reading.task_probability, _DIGITS),
             prompt_tokens=prompt_tokens(request),
@@ -73,6 +83,7 @@ class Reader:
             needs=request.needs,
             arithmetic=is_arithmetic(request),
         )
+        return Look(features, reading.vector)
 
     def _of_texts(self, request: EmbeddingRequest) -> Features:
         """Nothing is answered, so nothing but length and delicacy matters."""

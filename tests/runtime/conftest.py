@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 
@@ -18,7 +19,7 @@ from edgeroute.domain.profile import Profile
 from edgeroute.domain.request import AnyRequest, EmbeddingRequest, Limits, Message, Request
 from edgeroute.domain.target import Rates, Warmth
 from edgeroute.domain.units import GIB, Bytes, ModelId, RequestId
-from edgeroute.ports import Provider, Runner
+from edgeroute.ports import Look, Provider, Runner
 from edgeroute.residency.cores import Cores
 from edgeroute.residency.placement import PlanOptions
 from edgeroute.residency.pool import ModelSpec, PoolState
@@ -91,6 +92,11 @@ class FakeSensors:
 
 class FakeUnderstanding:
     """Every question is arithmetic, and every password is a secret."""
+
+    width = 2
+
+    def look(self, request: AnyRequest) -> Look:
+        return Look(self.features(request), np.array([1.0, 0.0]))
 
     def features(self, request: AnyRequest) -> Features:
         if isinstance(request, EmbeddingRequest):  # of which these models are capable all the same

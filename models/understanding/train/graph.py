@@ -16,7 +16,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edgeroute.understanding.encoder import GRAPH, TABLES
+from edgeroute.understanding.encoder import FEATURES, GRAPH, OUTPUT, TABLES
 from edgeroute.understanding.inputs import HASHED_POOLS, POOLS
 from edgeroute.understanding.signs import COUNT
 from train import heads
@@ -27,9 +27,6 @@ OPSET: Final = 18
 CONTRIBUTED: Final = "com.microsoft"
 """onnxruntime's own operators: `DynamicQuantizeMatMul`."""
 IR_VERSION: Final = 9
-OUTPUT: Final = "output"
-FEATURES: Final = "features"
-"""The tensor that the hidden layer takes; another head may be put on it."""
 _TABLE_BYTES = 2_000_000
 """A constant of so many bytes is a table."""
 _INPUTS = (
@@ -113,7 +110,7 @@ def save(model: onnx.ModelProto, folder: Path) -> None:
 
 
 def build(table: Rounded, buckets: Rounded, parameters: Mapping[str, Array]) -> onnx.ModelProto:
-    """The model: takes `inputs.Inputs`, gives `heads.COLUMNS` figures, see `encoder.Manifest`."""
+    """The model: takes `inputs.Inputs`, gives what `encoder.Manifest` says, and what it is of."""
     graph = Graph()
     parts = (_fixed(graph, table), "signs", _hashed(graph, buckets))
     taken = graph.add("Concat", *parts, axis=1, name=FEATURES)
@@ -121,7 +118,10 @@ def build(table: Rounded, buckets: Rounded, parameters: Mapping[str, Array]) -> 
     weight, bias = (graph.constant(parameters[part]) for part in ("output", "output_bias"))
     _activated(graph, graph.add("Gemm", graph.add("Relu", hidden), weight, bias))
     inputs = [helper.make_tensor_value_info(*entry) for entry in _INPUTS]
-    outputs = [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [1, heads.COLUMNS])]
+    outputs = [
+        helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [1, heads.COLUMNS]),
+        helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, [1, None]),
+    ]
     drawn = helper.make_graph(graph.nodes, "understanding", inputs, outputs, graph.constants)
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIBUTED, 1)]
     model = helper.make_model(drawn, opset_imports=opsets)

@@ -1,0 +1,82 @@
+"""How good a target's answers have proved to be: what is counted, and what is believed of it.
+
+Owns the nouns that leave the machine: buckets of counts are exchanged between machines, and hold
+neither text nor anything that a request could be recognised by.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+PARTS = 16
+"""Integer parts of one observation: a verdict may be partly good, or weigh less than a whole."""
+ANY_CELL = "*"
+"""The cell that counts every task."""
+
+
+class BucketKey(NamedTuple):
+    """What some counts are of; only `origin` ever writes them.
+
+    Attributes:
+        origin: The machine, and the app there, that judged the answers.
+        target: `Target.identity`; empty for the bucket that counts an origin's events in a cell.
+        cell: A task, `task/subject`, or `ANY_CELL`.
+        bucket: Events of that origin in that cell before it, divided by the size of a bucket.
+    """
+
+    origin: str
+    target: str
+    cell: str
+    bucket: int
+
+
+class Counts(NamedTuple):
+    """Parts of observations that were good and bad; they only grow, so the greater is the newer."""
+
+    ok: int
+    bad: int
+
+
+VerdictSource = Literal["explicit", "probe", "schema", "cancelled"]
+VERDICT_PARTS: dict[VerdictSource, int] = {
+    "explicit": PARTS,
+    "probe": PARTS,
+    "schema": PARTS // 2,
+    "cancelled": PARTS // 8,
+}
+"""How much a verdict weighs. Who hangs up at once may dislike the answer, or be in a hurry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How good one answer was.
+
+    Attributes:
+        score: 0 useless .. 1 fully acceptable.
+    """
+
+    score: float
+    source: VerdictSource = "explicit"
+
+    @property
+    def counts(self) -> Counts:
+        """The parts of an observation that it is worth."""
+        parts = VERDICT_PARTS[self.source]
+        ok = round(parts * self.score)
+        return Counts(ok, parts - ok)
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """What is believed of one target's answer to one request.
+
+    Attributes:
+        mean: P(acceptable) by the cells, 0..1.
+        ok: Observations in the finest cell that were good, faded by age.
+        bad: Those that were not.
+        correction: What the request's own features add to `mean`; 0 until that has proved itself.
+    """
+
+    mean: float
+    ok: float
+    bad: float
+    correction: float = 0.0
