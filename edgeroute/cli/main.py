@@ -53,7 +53,19 @@ def _parser() -> argparse.ArgumentParser:
     _add_questions(verbs)
     _add_machine(verbs)
     _add_evaluations(verbs)
+    completions = _verb(
+        verbs, "completions", ("main", "completions"), "Print a completion script for a shell."
+    )
+    completions.add_argument("shell", choices=["bash", "zsh", "tcsh"])
     return parser
+
+
+def completions(options: argparse.Namespace) -> int:
+    """Print what a shell needs to complete our commands."""
+    import shtab  # noqa: PLC0415 - needed only here
+
+    print(shtab.complete(_parser(), options.shell))
+    return 0
 
 
 if TYPE_CHECKING:  # argparse has no public name for what `add_subparsers` returns
@@ -78,6 +90,11 @@ def _add_service(verbs: "Verbs") -> None:
     serve = _verb(verbs, "serve", ("service", "serve"), "Run the daemon.")
     serve.add_argument(
         "--detach", action="store_true", help="run in the background; returns once it is ready"
+    )
+    serve.add_argument(
+        "--install-service",
+        action="store_true",
+        help="start with the first request from now on: systemd or launchd, for this user",
     )
     serve.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
     _verb(verbs, "stop", ("service", "stop"), "Let running answers finish, then stop the daemon.")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+from edgeroute.cli.installing import install
 from edgeroute.cli.show import print_json
 from edgeroute.client import Client, DaemonUnreachable
 from edgeroute.config import Folders, Settings
@@ -24,6 +25,8 @@ _POLL_S = 0.05
 def serve(options: argparse.Namespace) -> int:
     """Run the daemon here, or start it in the background."""
     folders = Folders.from_environment()
+    if options.install_service:
+        return install(options, folders)
     if options.detach:
         return _detach(folders, as_json=options.json)
     from edgeroute.daemon import run  # noqa: PLC0415 - the whole daemon; other verbs stay quick

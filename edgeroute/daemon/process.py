@@ -33,6 +33,7 @@ from edgeroute.daemon.energy import build_consumptions, build_metering
 from edgeroute.daemon.habits import recalled
 from edgeroute.daemon.memory import MachineMemory
 from edgeroute.daemon.status import StatusBoard
+from edgeroute.daemon.supervisor import handed_over, tell
 from edgeroute.domain.card import ModelCard
 from edgeroute.domain.errors import InvalidConfig
 from edgeroute.domain.load import Footprint, LoadPlan
@@ -79,13 +80,15 @@ def run(folders: Folders, settings: Settings, ready_fd: int | None) -> None:
     os.umask(0o077)  # what is remembered is nobody else's to read
     folders.create()
     lock = DaemonLock(folders.lock)
-    sockets = (folders.http_socket, folders.rpc_socket)
-    http, rpc = (_bind(path) for path in sockets)
+    given = handed_over(os.environ)
+    paths = (folders.http_socket, folders.rpc_socket)
+    http, rpc = (given.get(path) or _bind(path) for path in paths)
     try:
         uvloop.run(Daemon(folders, settings).serve(http, rpc, ready_fd))
     finally:
-        for path in sockets:
-            path.unlink(missing_ok=True)
+        for path in paths:
+            if path not in given:  # those stay, for whoever listens on them
+                path.unlink(missing_ok=True)
         del lock
 
 
@@ -226,6 +229,7 @@ class Daemon:
         try:
             await server.serve([http])
         finally:
+            tell("STOPPING=1", os.environ)
             for task in background:
                 task.cancel()
             await native.close()
@@ -256,6 +260,7 @@ class Daemon:
             self._settings.profile,
             self._folders.http_socket,
         )
+        tell("READY=1", os.environ)
         if ready_fd is not None:
             os.write(ready_fd, b"1")
             os.close(ready_fd)
