@@ -103,4 +103,6 @@ async def _end(process: Process) -> None:
     """Nothing of the group is left, whatever it has started."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+    # Output that nobody read to its end would keep `wait` from ever returning.
+    process._transport.close()  # type: ignore[attr-defined] # noqa: SLF001 - no public way to drop the pipes
     await process.wait()
