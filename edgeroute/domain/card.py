@@ -25,6 +25,7 @@ class ModelShape:
         chat_template: Whether the file has a chat template.
         embeds: It makes one vector of a text and answers nothing.
         tool_markup: How it writes calls of functions; `None` where it was not taught to.
+        lookup_bytes: Bytes of embeddings that are looked up by word and not the output too.
     """
 
     architecture: str
@@ -43,6 +44,7 @@ class ModelShape:
     chat_template: bool
     embeds: bool
     tool_markup: ToolMarkup | None = None
+    lookup_bytes: Bytes = Bytes(0)
 
 
 @dataclass(frozen=True, slots=True)

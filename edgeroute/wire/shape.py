@@ -34,6 +34,7 @@ _BLOCK = re.compile(r"blk\.\d+\.")
 _F16_BYTES = 2
 _POOLING = (1, 2, 3)
 """llama.cpp's mean, cls and last; 0 pools nothing, and 4 ranks texts instead of placing them."""
+_EMBEDDINGS, _OUTPUT = "token_embd.weight", "output.weight"
 _PER_TOKEN = {
     "tokenizer.ggml.scores": (FLOAT32, INT32),
     "tokenizer.ggml.token_type": (INT32,),
@@ -78,6 +79,7 @@ def shape_of(header: GgufHeader, machine: str = platform.machine()) -> ModelShap
         chat_template=template is not None,
         embeds=facts.pools,
         tool_markup=tool_markup(template),
+        lookup_bytes=Bytes(_looked_up(header.tensors)),
     )
 
 
@@ -87,7 +89,7 @@ def _repacked(tensors: Sequence[TensorInfo], machine: str) -> int:
     Embeddings are looked up, not multiplied, and stay mapped, unless they are the output too.
     """
     names = {tensor.name for tensor in tensors}
-    output = "output.weight" if "output.weight" in names else "token_embd.weight"
+    output = _OUTPUT if _OUTPUT in names else _EMBEDDINGS
     rows = REPACKED.get(machine, {})
     return sum(
         t.size
@@ -97,6 +99,12 @@ def _repacked(tensors: Sequence[TensorInfo], machine: str) -> int:
         and t.type.name in rows
         and t.dimensions[1] % rows[t.type.name] == 0
     )
+
+
+def _looked_up(tensors: Sequence[TensorInfo]) -> int:
+    """Bytes of the embeddings where the output has a matrix of its own."""
+    sizes = {tensor.name: tensor.size for tensor in tensors}
+    return sizes.get(_EMBEDDINGS, 0) if _OUTPUT in sizes else 0
 
 
 class _Facts:

@@ -16,6 +16,7 @@ def shape(  # noqa: PLR0913  (a header has this many numbers)
     kv_bytes_per_token: int,
     other_bytes: int,
     repack_bytes: int = 0,
+    lookup_bytes: int = 0,
     context_train: int = 32768,
 ) -> ModelShape:
     return ModelShape(
@@ -31,6 +32,7 @@ def shape(  # noqa: PLR0913  (a header has this many numbers)
         other_bytes=Bytes(other_bytes),
         kv_bytes_per_token=Bytes(kv_bytes_per_token),
         repack_bytes=Bytes(repack_bytes),
+        lookup_bytes=Bytes(lookup_bytes),
         quantisation="Q4_K_M",
         chat_template=True,
         embeds=False,
@@ -45,10 +47,12 @@ SMOLLM2 = shape(
 QWEN_HALF = shape(
     "Qwen2.5 0.5B", file_bytes=491_400_064, n_layers=24, n_embd=896, n_vocab=151936,
     kv_bytes_per_token=12288, other_bytes=238_239_232, repack_bytes=29_417_472,
+    lookup_bytes=93_592_576,
 )  # fmt: skip
 QWEN_BIG = shape(
     "Qwen2.5 1.5B", file_bytes=1_117_320_768, n_layers=28, n_embd=1536, n_vocab=151936,
     kv_bytes_per_token=28672, other_bytes=322_718_208, repack_bytes=625_508_352,
+    lookup_bytes=131_272_704,
 )  # fmt: skip
 
 # Known open models at Q4_K_M, for hardware that was not at hand.

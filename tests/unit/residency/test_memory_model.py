@@ -107,7 +107,7 @@ def test_a_second_failure_is_told_to_all_who_wait_and_backs_off() -> None:
 
 
 def test_with_nothing_smaller_the_first_failure_is_the_last() -> None:
-    shell = Shell(of_qwen(), budget=1280)
+    shell = Shell(of_qwen(), budget=1200)
     lease = shell.ask("big")
     (plan,) = plans(shell)
     assert (plan.slots, plan.context) == (1, 1024)

@@ -55,6 +55,7 @@ def test_the_starter_is_read_exactly() -> None:
     assert shape.context_train == 8192
     assert shape.kv_bytes_per_token == 2 * 30 * 3 * 64 * 2
     assert shape.repack_bytes == 0  # measured: Q4_1 has no repacking kernel
+    assert shape.lookup_bytes == 0  # its embeddings are the output too
     assert shape.chat_template
 
 
@@ -75,6 +76,7 @@ def test_what_is_repacked_is_what_the_engine_was_measured_to_repack(
     assert (shape.n_layers, shape.parameters) == (layers, parameters)
     assert (shape.quantisation, shape.n_vocab) == ("Q4_K_M", 151_936)
     assert round(shape.repack_bytes / (1 << 20)) == repacked_mib
+    assert 0 < shape.lookup_bytes < shape.other_bytes  # the output has a matrix of its own
 
 
 def test_the_tables_are_those_of_the_installed_engine() -> None:
