@@ -21,8 +21,9 @@ _PROCESS_FILE = 22 * MIB  # mapped libraries: 18 to 22 measured, shared by all w
 _VOCABULARY_ENTRY = 360  # bytes of text, score and look-up per token: 326 to 370 measured
 _ECHO_PROCESS = 30 * MIB
 
-# Share of repacked originals that the worker gives back. A fault brings its neighbours along: all
-# of Qwen2.5 1.5B's 597 MiB where the file's cache is in small pieces, 0.77 where it is in large.
+# Share of repacked originals that the worker gives back. A fault brings its neighbours along, how
+# many depends on the page cache: of Qwen2.5 1.5B's 597 MiB none with a fresh copy of the file, 137
+# with one that had been read often before.
 _GIVEN_BACK = 0.98
 
 # Share of looked-up embeddings that a conversation reads, row by row as their words are used: a
