@@ -124,7 +124,7 @@ def measure_idle(house: House, seconds: float) -> tuple[float, float]:
 async def measure_ttft(house: House, pairs: int) -> dict[str, list[float]]:
     """Milliseconds to the first token: through the daemon, and straight from a worker."""
     process, _ = house.start()
-    worker = await SpawnBackend(Machine().footprint).start(
+    worker = await SpawnBackend(Machine().footprint, Machine().anonymous).start(
         LoadPlan(ModelId("echo"), "", context=4096, slots=4, threads=1, echo=EchoBehaviour()),
         lambda _share: None,
     )

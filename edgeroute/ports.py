@@ -80,7 +80,7 @@ class Runner(Protocol):
     Attributes:
         plan: What it was loaded by.
         pid: The process.
-        footprint: Measured after load.
+        footprint: Measured after load, and what it may come to hold while it serves.
         pools: What its RAM consisted of then.
         load_s: Seconds that loading took.
         engine: Engine and version.
@@ -98,6 +98,10 @@ class Runner(Protocol):
     exited: "Future[str]"
     threads: ThreadCounts
     steps: int
+
+    def untouched(self) -> Bytes:
+        """RAM of its footprint that it does not hold yet, such as cells without tokens."""
+        ...
 
     @property
     def answering(self) -> int:

@@ -40,6 +40,7 @@ class FakeRunner:
         forgotten: Keys that it was told to forget.
         to_save: Conversations that it hands over when it is asked to.
         cached_tokens: Of every prompt, as many were in memory already.
+        not_touched: What it says that it does not hold yet.
     """
 
     def __init__(self, plan: LoadPlan) -> None:
@@ -48,6 +49,7 @@ class FakeRunner:
         self.behaviour = plan.echo or EchoBehaviour()
         self.footprint = Footprint(anon=Bytes(30 * MIB + self.behaviour.anon))
         self.pools = Pools(process=self.footprint.anon)
+        self.not_touched = Bytes(0)
         self.load_s = self.behaviour.load_s
         self.engine = "fake"
         self.exited: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -63,6 +65,10 @@ class FakeRunner:
         self.saves_for_s = 0.0
         self.cached_tokens = 0
         self._keep: Callable[[SavedConversation], None] | None = None
+
+    def untouched(self) -> Bytes:
+        """See `ports.Runner`."""
+        return self.not_touched
 
     async def generate(
         self, request: Request, expected_tokens: int, left_s: float | None = None

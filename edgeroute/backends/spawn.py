@@ -19,6 +19,7 @@ from edgeroute.backends.states import KEEPS_CONVERSATIONS, StateSocket
 from edgeroute.backends.worker_process import Worker
 from edgeroute.domain.errors import LoadFailed
 from edgeroute.domain.load import Footprint, LoadPlan
+from edgeroute.domain.units import Bytes
 
 _OOM_SCORE = "500"
 """Of 1000: half the machine's memory is added to what a worker holds, in the kernel's eyes."""
@@ -29,14 +30,20 @@ class SpawnBackend:
 
     Args:
         footprint: Reads the measured bytes of a process, `None` where it cannot.
+        anonymous: Reads the anonymous ones alone, in microseconds.
 
     Attributes:
         pids: Every worker process that lives, those that load included.
     """
 
-    def __init__(self, footprint: Callable[[int], Footprint | None]) -> None:
+    def __init__(
+        self,
+        footprint: Callable[[int], Footprint | None],
+        anonymous: Callable[[int], Bytes | None],
+    ) -> None:
         self.pids: set[int] = set()
         self._footprint = footprint
+        self._anonymous = anonymous
 
     async def start(self, plan: LoadPlan, progress: Callable[[float], None]) -> Worker:
         """Load a model in a new process (see `ports.Backend`)."""
@@ -82,7 +89,7 @@ class SpawnBackend:
             unless_spawned.pop_all()
         _go_first(process.pid)
         ours = None if states is None else StateSocket(states[0], plan.model)
-        return Worker(plan, process, ours, progress), frames[0]
+        return Worker(plan, process, ours, progress, self._anonymous), frames[0]
 
 
 def _go_first(pid: int) -> None:

@@ -48,6 +48,7 @@ class Worker:
         process: Process,
         states: StateSocket | None,
         progress: Callable[[float], None],
+        anonymous: Callable[[int], Bytes | None],
     ) -> None:
         loop = asyncio.get_running_loop()
         self.plan = plan
@@ -64,6 +65,8 @@ class Worker:
         self._killed = False
         self._states = states
         self._progress = progress
+        self._anonymous = anonymous
+        self._untouched = 0  # when its footprint was measured
         self._ready: asyncio.Future[Ready] = loop.create_future()
         self._saved: asyncio.Future[None] = loop.create_future()
         self._next_id = 1
@@ -84,15 +87,23 @@ class Worker:
         self.load_s = ready.load_s
         self.engine = ready.engine
         held = ready.buffers
-        self.footprint = Footprint(measured.file, measured.anon, tuple(map(Bytes, held.gpu)))
+        self._untouched = held.untouched
+        anon = Bytes(measured.anon + held.untouched)  # what it does not hold yet, it may
+        self.footprint = Footprint(measured.file, anon, tuple(map(Bytes, held.gpu)))
         buffers = held.repacked + held.kv + held.compute
         self.pools = Pools(
             file=measured.file,
             repacked=Bytes(held.repacked),
             kv=Bytes(held.kv),
             compute=Bytes(held.compute),
-            process=Bytes(max(0, measured.anon - buffers)),
+            process=Bytes(max(0, anon - buffers)),
         )
+
+    def untouched(self) -> Bytes:
+        """What it is booked with and does not hold yet (see `ports.Runner`)."""
+        held = self._anonymous(self.pid) if self._untouched else None
+        missing = self._untouched if held is None else self.footprint.anon - held
+        return Bytes(max(0, min(self._untouched, missing)))
 
     # ---- answers ------------------------------------------------------------------------------
 

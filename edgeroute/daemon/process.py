@@ -134,7 +134,7 @@ class Daemon:
             clock=time.monotonic,
         )
         cores = Cores(cpu.threads, len(cpu.allowed))
-        backend = SpawnBackend(self._machine.footprint)
+        backend = SpawnBackend(self._machine.footprint, self._machine.anonymous)
         self._pool = Pool(
             PoolState(
                 self._specs(),

@@ -145,10 +145,14 @@ class Pool:
         return _TENSE_S if self.withheld else _EVERY_S
 
     def refresh_budget(self) -> None:
-        """Read the memory of the machine and tell the state."""
-        self._tell(
-            BudgetChanged(self._machine.budget(self._state.held, loading=bool(self.progress)))
-        )
+        """Read the memory of the machine and tell the state.
+
+        What workers do not hold yet is booked, and free as the machine sees it: it counts once.
+        """
+        held = self._state.held
+        untouched = sum(runner.untouched() for runner in self._runners.values())
+        held = replace(held, anon=Bytes(max(0, held.anon - untouched)))
+        self._tell(BudgetChanged(self._machine.budget(held, loading=bool(self.progress))))
 
     def warm(self, models: Iterable[ModelId]) -> None:
         """Load models that are to be warm whether or not anybody asks; failures are the log's."""

@@ -10,12 +10,13 @@ from pathlib import Path
 from edgeroute.domain.energy import Metered
 from edgeroute.domain.hardware import CpuTimes, Gap, Hardware, Power, Telemetry
 from edgeroute.domain.load import Footprint
+from edgeroute.domain.units import Bytes
 from edgeroute.sensors import jetson
 from edgeroute.sensors.clocks import read_clocks
 from edgeroute.sensors.cpu import read_cpu
 from edgeroute.sensors.cpu_times import process_cpu_s, read_cpu_times
 from edgeroute.sensors.gpu import Gpus
-from edgeroute.sensors.memory import process_footprint, read_memory
+from edgeroute.sensors.memory import anonymous_bytes, process_footprint, read_memory
 from edgeroute.sensors.meters import BatteryMeter, Meter, find_meters
 from edgeroute.sensors.nvml import Nvml
 from edgeroute.sensors.power import read_power
@@ -174,3 +175,7 @@ class Machine:
     def footprint(self, pid: int) -> Footprint | None:
         """RAM of a process; `None` where it is gone or unreadable, and on macOS always."""
         return process_footprint(Tree(self._root), pid)
+
+    def anonymous(self, pid: int) -> Bytes | None:
+        """Anonymous RAM of a process; `None` where it is gone, and on macOS always."""
+        return anonymous_bytes(Tree(self._root), pid)

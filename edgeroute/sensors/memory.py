@@ -13,7 +13,7 @@ from edgeroute.domain.units import KIB, Bytes
 from edgeroute.sensors.cgroup import V1, V2, Group, ancestors
 from edgeroute.sensors.sysfs import Tree
 
-_SIZE = re.compile(r"^(\w+): +(\d{1,15}) kB$", re.MULTILINE)
+_SIZE = re.compile(r"^(\w+):\s+(\d{1,15}) kB$", re.MULTILINE)
 _PRESSURE = re.compile(r"^(some|full) avg10=(100\.00|\d{1,2}\.\d\d) ", re.MULTILINE)
 _UNLIMITED = 1 << 62  # version 1 writes "none" as the greatest whole number of pages
 
@@ -74,6 +74,17 @@ def process_footprint(tree: Tree, pid: int) -> Footprint | None:
         anon = min(sizes.get("Anonymous", Bytes(0)), sizes["Pss"])
         file = Bytes(sizes["Pss"] - anon)
     return Footprint(file=file, anon=Bytes(anon + swapped))
+
+
+def anonymous_bytes(tree: Tree, pid: int) -> Bytes | None:
+    """Anonymous RAM of a process, swapped or not; `None` where it is gone or unreadable.
+
+    Unlike `process_footprint` it looks at no page, and takes 20 us however much there is.
+    """
+    sizes = _sizes(tree.read(f"/proc/{pid}/status"))
+    if "RssAnon" not in sizes:
+        return None
+    return Bytes(sizes["RssAnon"] + sizes.get("VmSwap", 0))
 
 
 def _sizes(text: str | None) -> dict[str, Bytes]:

@@ -109,12 +109,18 @@ class Progress(msgspec.Struct, frozen=True, tag="progress"):
 
 
 class Buffers(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What an engine has allocated, bytes, as its log tells it: in RAM, and of each GPU."""
+    """What an engine has allocated, bytes, as its log tells it: in RAM, and of each GPU.
+
+    Attributes:
+        untouched: Of those in RAM, what the process does not hold yet: cells without tokens, and
+            what only a full batch needs.
+    """
 
     repacked: int = 0
     kv: int = 0
     compute: int = 0
     gpu: tuple[int, ...] = ()
+    untouched: int = 0
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):

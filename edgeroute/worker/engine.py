@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import llama_cpp
 import llama_cpp.llama_cpp as llama
+import msgspec
 import numpy as np
 
 from edgeroute.domain.errors import EdgeRouteError, InvalidRequest, LoadFailed
@@ -21,7 +22,7 @@ from edgeroute.worker.cells import LlamaCells
 from edgeroute.worker.drawing import Drawer, Drawing
 from edgeroute.worker.llama_log import LlamaLog
 from edgeroute.worker.loading import load_model
-from edgeroute.worker.mapping import give_back_pages
+from edgeroute.worker.mapping import give_back_pages, give_back_zeros
 from edgeroute.worker.ports import NO_TOOLS, Interrupted, Report, Token
 from edgeroute.worker.prompt import PromptEncoder
 from edgeroute.worker.sampler import Logits
@@ -52,6 +53,7 @@ class LlamaEngine:
         llama.llama_backend_init()
         self._model = self._load(plan, progress)
         self._context = self._create_context(plan)
+        untouched = give_back_zeros()
         self.cells = LlamaCells(self._model, self._context)
         self._batch = Batch(plan.batch, plan.slots)
         self._drawings: dict[int, Drawing] = {}  # by id, where argmax is not enough
@@ -67,7 +69,7 @@ class LlamaEngine:
         )
         give_back_pages(plan.path)  # before the warm-up, which brings back those in use
         self._warm_up(plan, progress)
-        self.buffers = self._log.buffers
+        self.buffers = msgspec.structs.replace(self._log.buffers, untouched=untouched)
         self._log.forget()
 
     # ---- serving ------------------------------------------------------------------------------

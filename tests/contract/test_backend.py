@@ -26,7 +26,8 @@ ECHO = LoadPlan(ModelId("m"), "", context=64, slots=2, threads=1, echo=EchoBehav
 
 
 def spawning() -> SpawnBackend:
-    return SpawnBackend(Machine().footprint)
+    machine = Machine()
+    return SpawnBackend(machine.footprint, machine.anonymous)
 
 
 @pytest.fixture(params=["fake", "echo", "real"])
@@ -88,6 +89,22 @@ async def test_what_was_loaded_was_measured(setting: tuple[Backend, LoadPlan]) -
     await runner.stop(5.0)
     assert runner.footprint.ram > 0
     assert runner.engine
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+async def test_cells_are_booked_before_a_token_fills_them() -> None:
+    backend = spawning()
+    cells = 4 * 1024 * 22_500  # 22.5 KiB per token
+    plan = LoadPlan(ModelId("m"), str(starter_path()), context=1024, slots=4, threads=2)
+    runner = await backend.start(plan, lambda _share: None)
+    try:
+        untouched = runner.untouched()
+        assert untouched > cells * 0.9
+        assert runner.footprint.anon > cells
+        await text_of(runner, asking("one two " * 200, max_tokens=2))
+        assert 0 < runner.untouched() < untouched
+    finally:
+        await runner.stop(5.0)
 
 
 async def test_answers_run_side_by_side(setting: tuple[Backend, LoadPlan]) -> None:
@@ -196,7 +213,9 @@ async def test_a_start_cancelled_while_it_is_measured_leaves_no_process() -> Non
         measured.wait(10)
         return None
 
-    starting = asyncio.ensure_future(SpawnBackend(slow_footprint).start(ECHO, lambda _s: None))
+    starting = asyncio.ensure_future(
+        SpawnBackend(slow_footprint, Machine().anonymous).start(ECHO, lambda _s: None)
+    )
     await measuring.wait()
     starting.cancel()
     measured.set()

@@ -1,10 +1,12 @@
 """The llama.cpp engine with a real model, in this process: what no frame can show."""
 
+import sys
 from array import array
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from edgeroute.domain.errors import ContextExceeded, EdgeRouteError
@@ -130,11 +132,26 @@ def test_a_prompt_in_pieces_says_what_it_says_whole(
     assert pieces.argmax() == whole.argmax()
 
 
-def test_a_copied_beginning_is_bit_for_bit_its_own(wide: LlamaEngine) -> None:
-    own = decoded(wide, [100, 28])
-    decoded(wide, [100, 20], slot=1)
-    wide.cells.copy(1, 2, 100)
-    np.testing.assert_array_equal(decoded(wide, [28], slot=2, start=100), own)
+@pytest.mark.parametrize("length", [100, 40])  # of a stream, and of a state
+def test_a_copied_beginning_is_bit_for_bit_its_own(wide: LlamaEngine, length: int) -> None:
+    own = decoded(wide, [length, 28])
+    decoded(wide, [length, 20], slot=1)
+    wide.cells.copy(1, 2, length)
+    np.testing.assert_array_equal(decoded(wide, [28], slot=2, start=length), own)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc/self/statm")
+def test_a_short_beginning_touches_no_more_than_its_own_cells(starter: Path) -> None:
+    plan = LoadPlan(ModelId("m"), str(starter), context=1024, slots=3, threads=1, batch=64)
+    engine = LlamaEngine(plan, lambda _share: None)
+    stream = engine.buffers.untouched // plan.slots
+    assert stream > 20 << 20  # of 22.5 MiB
+    decoded(engine, [40])
+    before = psutil.Process().memory_info()
+    engine.cells.copy(0, 1, 30)
+    decoded(engine, [10], slot=1, start=30)
+    after = psutil.Process().memory_info()
+    assert (after.rss - after.shared) - (before.rss - before.shared) < stream // 4
 
 
 def test_a_restored_slot_is_bit_for_bit_what_was_saved(wide: LlamaEngine) -> None:
@@ -156,10 +173,10 @@ def test_what_is_no_state_leaves_an_empty_slot(wide: LlamaEngine) -> None:
 def test_a_slot_that_waits_for_its_copy_can_be_neither_saved_nor_restored(
     wide: LlamaEngine,
 ) -> None:
-    decoded(wide, [40], slot=0)
+    decoded(wide, [80], slot=0)
     state = memoryview(bytearray(wide.cells.state_size(0)))
     assert wide.cells.save(0, state)
-    wide.cells.copy(0, 1, 40)
+    wide.cells.copy(0, 1, 80)
     assert wide.cells.state_size(1) == 0
     assert not wide.cells.restore(0, state)
     decoded(wide, [10], slot=2)

@@ -70,7 +70,11 @@ async def spawned(
         program.write_text(BEGIN + script)
         program.chmod(0o700)
         monkeypatch.setattr(sys, "executable", str(program))
-        workers.append(await SpawnBackend(lambda _pid: None).start(PLAN, lambda _share: None))
+        workers.append(
+            await SpawnBackend(lambda _pid: None, lambda _pid: None).start(
+                PLAN, lambda _share: None
+            )
+        )
         return workers[-1]
 
     yield spawn

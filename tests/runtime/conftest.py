@@ -61,10 +61,12 @@ class FakeMemory:
         self.loading: list[bool] = []
         self.held: dict[int, Footprint] = {}
         self.learned: dict[str, Footprint] = {}
+        self.told_held = Footprint()
 
     def budget(self, held: Footprint, *, loading: bool) -> Budget:
         self.loading.append(loading)
         assert held.ram >= 0
+        self.told_held = held
         return Budget(Bytes(self.ram))
 
     def gpu_free(self) -> Sequence[int | None]:

@@ -361,6 +361,15 @@ async def test_what_a_worker_grows_is_learned(two: Line) -> None:
     assert two.pool.pools(ModelId("good")) == runner.pools
 
 
+async def test_what_is_booked_and_not_held_yet_is_free_only_once(two: Line) -> None:
+    await two.ask("hello")
+    (runner,) = two.backend.started
+    runner.not_touched = Bytes(20 * MIB)
+    two.pool.refresh_budget()
+    (booked, *_) = (status.booked for status in two.pool.snapshot() if status.booked.ram)
+    assert two.memory.told_held.anon == booked.anon - 20 * MIB
+
+
 async def test_out_of_memory_ends_in_an_answer_of_a_smaller_load() -> None:
     line = build_line(card("m", EchoBehaviour(load_s=1.0), 0.9))
     line.backend.most_slots = 2
