@@ -33,7 +33,6 @@ from edgeroute.worker.vocabulary import Vocabulary
 _KV_TYPES = {"f16": llama.GGML_TYPE_F16, "q8_0": llama.GGML_TYPE_Q8_0}
 _ABORTED = 2
 """What `llama_decode` answers when the abort callback said so."""
-_WARM_UP_LAYERS = 2
 
 
 class LlamaEngine:
@@ -53,7 +52,7 @@ class LlamaEngine:
         llama.llama_backend_init()
         self._model = self._load(plan, progress)
         self._context = self._create_context(plan)
-        untouched = give_back_zeros()
+        untouched = give_back_zeros() + self._log.buffers.compute
         self.cells = LlamaCells(self._model, self._context)
         self._batch = Batch(plan.batch, plan.slots)
         self._drawings: dict[int, Drawing] = {}  # by id, where argmax is not enough
@@ -180,30 +179,20 @@ class LlamaEngine:
             raise LoadFailed(error.message) from error
 
     def _warm_up(self, plan: LoadPlan, progress: Report) -> None:
-        """Touch the memory that serving will touch, so that measuring it now is true.
+        """Decode once, which brings in all weights and shows that the model can be decoded.
 
-        A decode of one token counts the nodes of the graph. Then a full batch, given up after two
-        layers: all layers share one arena, so this touches 96 % of what the whole would (SmolLM2:
-        14.9 of 15.6 MiB) in a tenth of its two seconds. GPUs do not ask, they do all of it.
+        One token on the CPU: memory that only a full batch touches is told as `untouched`, since
+        touching it would take half as long as loading. A full batch where a GPU computes, whose
+        kernels are loaded when they are first used.
         """
-        nodes = 0
-
-        def count() -> bool:
-            nonlocal nodes
-            nodes += 1
-            progress(1.0)
-            return False
-
-        token = self.vocabulary.any_token
-        self._warm_up_decode(array("i", [token]), count)
-        enough = _WARM_UP_LAYERS * nodes // llama.llama_model_n_layer(self._model)
-        nodes = 0
-        rows = min(plan.batch, self.context)
-        self._warm_up_decode(array("i", [token]) * rows, lambda: count() or nodes > enough)
-
-    def _warm_up_decode(self, tokens: "array[int]", interrupted: Interrupted) -> None:
+        rows = min(plan.batch, self.context) if plan.gpu_layers else 1
+        tokens = array("i", [self.vocabulary.any_token]) * rows
         self._batch.fill([Run(id=0, slot=0, row=0, start=0, tokens=tokens, draws=True)])
-        code = self._decode(interrupted)
+        if not plan.gpu_layers:
+            self.set_threads(1, 1)  # beside busy programs two wait for each other, for up to 2 s
+        progress(1.0)
+        code = self._decode(None)
+        self.set_threads(plan.threads, plan.threads)
         self.cells.clear()
-        if code not in {0, _ABORTED}:
+        if code:
             raise LoadFailed(f"it cannot decode: {self._log.reason()} (code {code})")
