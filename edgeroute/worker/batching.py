@@ -76,11 +76,13 @@ def _joining(pending: int, share: int, *, whole: bool) -> int:
 def _bearable(prompts: list[Sequence], generating: int, prompt_rows: int) -> int:
     """Rows of prompts for which sequences that generate can wait.
 
-    Short prompts may go beyond `prompt_rows` by as much as they outnumber those sequences: eight
-    of them do not queue up behind one stream.
+    Several short prompts may go beyond `prompt_rows`, the more the fewer those sequences are: seven
+    do not queue up behind one stream, and the last of sixteen that came together does not wait for
+    a step of the first.
     """
     short = [s.pending for s in prompts if s.pending <= max(prompt_rows, 2 * BLOCK)]
-    return max(prompt_rows, min(sum(short), prompt_rows * len(short) // generating))
+    beyond = prompt_rows * max(0, len(short) - 1) // generating
+    return max(prompt_rows, min(sum(short), prompt_rows + beyond))
 
 
 def _share(pending: int, left: int, rows: int) -> int:

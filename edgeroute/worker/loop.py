@@ -40,11 +40,12 @@ from edgeroute.worker.sessions import Sessions
 from edgeroute.worker.text import AnswerText
 from edgeroute.worker.tool_calls import ToolCallParser
 
-JOIN_S = 0.03
-"""How long after its start a batch of prompts is given up for one that comes: 20 ms of work are
-lost, where eight clients that ask at once wait for 180 ms behind the first (SmolLM2)."""
 _ID_CHARACTERS = string.ascii_letters + string.digits
-MOST_TO_JOIN = 256
+JOIN_S = 0.045
+"""How long after the first start a batch of prompts is given up for one that comes: that much work
+is lost at most, where of eight clients that ask at once seven wait for 180 ms behind the first
+(SmolLM2). The daemon needs some 3 ms for each request."""
+MOST_TO_JOIN = 384
 """Rows of prompts from which a batch is full enough as it is."""
 
 
@@ -62,6 +63,7 @@ class Loop:
         self._answers: dict[int, Answer] = {}
         self._prefilling: set[int] = set()
         self._may_join_until = 0.0
+        self._joinable = False
         self._decoded = True
         self._step = _empty_step()
 
@@ -216,9 +218,9 @@ class Loop:
         tokens = sum(len(run.tokens) for run in prompts)
         self._prefilling = {run.id for run in prompts}
         started = time.perf_counter()
-        # Given up a moment ago, it is not given up again for the same reason.
-        joinable = self._decoded and tokens <= MOST_TO_JOIN
-        self._may_join_until = started + JOIN_S if joinable else 0.0
+        if self._decoded:  # otherwise it was given up, and starts again with those that came
+            self._may_join_until = started + JOIN_S
+        self._joinable = tokens <= MOST_TO_JOIN and self._scheduler.has_free_slot
         self._decoded = self._engine.decode(batch, self._is_interrupted if prompts else None)
         if self._decoded:
             self._pace.note(tokens, time.perf_counter() - started)
@@ -234,9 +236,12 @@ class Loop:
         """
         return self._channel.glance() and any(
             (isinstance(message, Cancel) and message.id in self._prefilling)
-            or (isinstance(message, Generate) and time.perf_counter() < self._may_join_until)
+            or (isinstance(message, Generate) and self._may_be_joined())
             for message in self._channel.messages
         )
+
+    def _may_be_joined(self) -> bool:
+        return self._joinable and time.perf_counter() < self._may_join_until
 
     def _draw(self, runs: Sequence[Run]) -> None:
         if runs:

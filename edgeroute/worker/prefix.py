@@ -171,7 +171,10 @@ class Prefixes:
         if not free:
             return None
         reused, source, key = begin
-        slot = min(free, key=lambda s: (self._cost(s, source, reused, running), s))
+        # Those that know as much themselves: nothing is copied, and no source is pinned.
+        sources = {s: s if self._knows(s, sequence, reused) else source for s in free}
+        slot = min(free, key=lambda s: (self._cost(s, sources[s], reused, running), s))
+        source = sources[slot]
         if source not in {slot, -1} and reused < WORTHWHILE:
             reused, source = 0, -1
         return Placement(sequence.id, slot, reused, source, key, self._lost(slot, source, reused))
@@ -230,6 +233,16 @@ class Prefixes:
                 if ready > longest:
                     longest, source = int(ready), slot
         return (longest, source) if longest else (0, -1)
+
+    def _knows(self, slot: int, sequence: Sequence, length: int) -> bool:
+        """Whether a free slot has the first `length` tokens of a sequence."""
+        there = self._retained.get(slot)
+        return (
+            there is not None
+            and length > 0
+            and there.tenant == sequence.terms.tenant
+            and common_prefix(sequence.tokens[:length], there.tokens) == length
+        )
 
     def _lost(self, slot: int, source: int, reused: int) -> Kept | None:
         """What is overwritten in a slot; nothing where nearly all of it goes on there."""

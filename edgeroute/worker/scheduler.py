@@ -79,6 +79,11 @@ class Scheduler:
         return not self._queue and not self._running
 
     @property
+    def has_free_slot(self) -> bool:
+        """Whether one more sequence could run."""
+        return len(self._running) < self._slots
+
+    @property
     def shelf(self) -> Shelf:
         """The tokens of the saved states that prompts may begin with."""
         return self._prefixes.shelf
@@ -250,7 +255,7 @@ class Scheduler:
         yield from self._running.values()
 
     def _has_room(self) -> bool:
-        if len(self._running) < self._slots:
+        if self.has_free_slot:
             return True
         return not all(s.urgent for s in self._running.values())
 

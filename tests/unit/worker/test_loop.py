@@ -155,6 +155,28 @@ def test_a_prompt_is_interrupted_by_its_own_cancel_alone(house: House) -> None:
     assert 2 not in house.ends
 
 
+def test_a_batch_that_has_just_begun_is_given_up_for_those_who_get_a_slot(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeroute.worker.loop.JOIN_S", 60.0)
+    given_up: list[bool] = []
+
+    def another_comes(interrupted: Interrupted | None) -> bool:
+        if interrupted is None:
+            return True
+        house.ask(len(given_up) + 2, "three more words")
+        house.loop._channel._next_glance = 0.0
+        given_up.append(interrupted())
+        return not given_up[-1]
+
+    house.engine.before_decode = another_comes
+    house.ask(1, "three more words")
+    for _ in range(2):
+        house.turn()
+    assert given_up == [True, False]  # two slots: the third would wait all the same
+    house.run_until_ended(1, 2, 3)
+
+
 def test_a_step_that_only_generates_is_never_interrupted(house: House) -> None:
     asked = []
 

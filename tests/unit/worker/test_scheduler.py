@@ -196,6 +196,20 @@ def test_a_next_turn_goes_on_in_its_slot_and_nobody_elses() -> None:
     assert (house.asked[3].slot, house.reused) == (0, 42)
 
 
+def test_slots_that_know_a_beginning_themselves_need_no_copy_of_it() -> None:
+    house = House(slots=4, rows=512, context=300)
+    for wave in range(2):
+        for number in range(4):
+            own = prompt_of(30, 1000 * (4 * wave + number + 1))
+            house.submit(4 * wave + number, prompt_of(40) + own, Terms(max_tokens=1))
+        if wave == 0:
+            while house.asked:
+                house.turn()
+    placements = house.scheduler.admit(house.now).placements
+    assert [p.source - p.slot for p in placements] == [0] * 4
+    assert [p.reused for p in placements] == [40] * 4
+
+
 def test_what_shall_not_be_kept_is_not() -> None:
     house = House(slots=2, rows=64, context=300)
     for number in range(2):
