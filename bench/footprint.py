@@ -95,7 +95,9 @@ async def answer(runner: Runner, request: Request) -> None:
 
 async def load(machine: Machine, plan: LoadPlan) -> tuple[Runner, Footprint]:
     """Load, answer, end: the runner with what it held when it was ready, and the most."""
-    runner = await SpawnBackend(machine.footprint).start(plan, lambda _share: None)
+    runner = await SpawnBackend(machine.footprint, machine.anonymous).start(
+        plan, lambda _share: None
+    )
     most = runner.footprint
 
     async def watch() -> None:

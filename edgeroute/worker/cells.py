@@ -9,7 +9,7 @@ import ctypes
 import llama_cpp.llama_cpp as llama
 import numpy as np
 
-_SHORT = 0.25
+_SHORT = 0.5
 """Share of a slot up to which its state is copied instead of its stream, which llama.cpp copies
 whole: 5 to 12 ms for 1,024 tokens (SmolLM2), and every page of it is memory from then on. A state
 of 32 tokens takes 0.6 ms, one of 128 tokens 2.5 and one of 400 tokens 11."""

@@ -132,7 +132,7 @@ def test_a_prompt_in_pieces_says_what_it_says_whole(
     assert pieces.argmax() == whole.argmax()
 
 
-@pytest.mark.parametrize("length", [100, 40])  # of a stream, and of a state
+@pytest.mark.parametrize("length", [120, 40])  # of a stream, and of a state
 def test_a_copied_beginning_is_bit_for_bit_its_own(wide: LlamaEngine, length: int) -> None:
     own = decoded(wide, [length, 28])
     decoded(wide, [length, 20], slot=1)
@@ -173,10 +173,10 @@ def test_what_is_no_state_leaves_an_empty_slot(wide: LlamaEngine) -> None:
 def test_a_slot_that_waits_for_its_copy_can_be_neither_saved_nor_restored(
     wide: LlamaEngine,
 ) -> None:
-    decoded(wide, [80], slot=0)
+    decoded(wide, [150], slot=0)
     state = memoryview(bytearray(wide.cells.state_size(0)))
     assert wide.cells.save(0, state)
-    wide.cells.copy(0, 1, 80)
+    wide.cells.copy(0, 1, 150)
     assert wide.cells.state_size(1) == 0
     assert not wide.cells.restore(0, state)
     decoded(wide, [10], slot=2)

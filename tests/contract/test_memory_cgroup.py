@@ -41,7 +41,7 @@ from edgeroute.domain.units import ModelId
 async def load():
     plan = LoadPlan(ModelId("m"), sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), threads=1)
     try:
-        await SpawnBackend(lambda pid: None).start(plan, lambda share: None)
+        await SpawnBackend(lambda pid: None, lambda pid: None).start(plan, lambda share: None)
     except LoadFailed as error:
         print(error.code, error.message)
 
