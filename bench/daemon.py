@@ -196,6 +196,7 @@ def measure_decide(candidates: int, runs: int) -> list[float]:
         label=Label.INTERNAL,
         pinned_model=None,
         profile=Profile("balanced", ""),
+        profile_reason="as configured",
         power=Power("ac"),
         budget_bytes=Bytes(8 * GIB),
         now=0.0,

@@ -80,6 +80,7 @@ def _request(view: View) -> dict[str, object]:
         "topics": features.topics,
         "findings": features.findings,
         "profile": view.profile.name,
+        "profile_reason": view.profile_reason,
         "power": view.power.state,
     }
 

@@ -11,6 +11,8 @@ from edgeroute.wire.toml import TomlFile
 _WEIGHTS = ("value", "per_usd", "per_joule", "per_second")
 _TIMES = ("max_load_s", "idle_release_s", "idle_release_battery_s")
 
+_FULL = 100.0
+
 
 def read_profiles(*folders: Path) -> Mapping[str, Profile]:
     """Read every profile; one in a later folder replaces its namesake in an earlier.
@@ -34,4 +36,16 @@ def _profile(path: Path) -> Profile:
         limit: float | None = getattr(profile, name)
         if limit is not None and not limit >= 0:
             raise file.fault((name,), f"{limit} is not a time of 0 s or more")
+    _check_energy(file, profile)
     return profile
+
+
+def _check_energy(file: TomlFile, profile: Profile) -> None:
+    budget = profile.joules_per_hour
+    if budget is not None and not 0 < budget < math.inf:
+        raise file.fault(("joules_per_hour",), f"{budget} is not an amount above 0")
+    for number, when in enumerate(profile.applies):
+        if not when.conditions:
+            raise file.fault(("applies", number), "names no condition", "it would always hold")
+        if when.below is not None and not 0 < when.below <= _FULL:
+            raise file.fault(("applies", number, "below"), f"{when.below} is not a percentage")

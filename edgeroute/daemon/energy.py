@@ -35,6 +35,12 @@ def build_metering(
     return Metering(meters, spent, WATTS_PER_THREAD, warm, time.monotonic)
 
 
+def day_clock() -> float:
+    """Seconds since some local midnight, so that habits keep to the clock on the wall."""
+    now = time.time()
+    return now + time.localtime(now).tm_gmtoff
+
+
 def build_consumptions(journal: SqliteJournal, engine: str) -> Consumptions:
     """What queries take, as far as earlier runs have learnt it."""
     return Consumptions(journal.consumption(), journal.write_consumption, engine)

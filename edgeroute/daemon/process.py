@@ -29,7 +29,7 @@ from edgeroute.catalog import Catalog
 from edgeroute.catalog.folders import shipped
 from edgeroute.config import Folders, Settings
 from edgeroute.daemon.elsewhere import providers_of
-from edgeroute.daemon.energy import build_consumptions, build_metering
+from edgeroute.daemon.energy import build_consumptions, build_metering, day_clock
 from edgeroute.daemon.habits import recalled
 from edgeroute.daemon.memory import MachineMemory
 from edgeroute.daemon.status import StatusBoard
@@ -51,6 +51,7 @@ from edgeroute.runtime.governor import Governor
 from edgeroute.runtime.learn import Learner
 from edgeroute.runtime.places import Places
 from edgeroute.runtime.pool import Pool
+from edgeroute.runtime.profiles import Profiles
 from edgeroute.runtime.record import Record
 from edgeroute.runtime.roster import LiveRoster
 from edgeroute.runtime.sessions import Sessions, share_of
@@ -170,17 +171,18 @@ class Daemon:
             self._metering,
         )
         self._use_cards()
-        self._conditions = Conditions(
-            self._pool, self._catalog.profiles[settings.profile], time.monotonic, time.time
-        )
+        self._conditions = Conditions(self._pool, time.monotonic, time.time)
         self._telemetry = TelemetryFeed(self._machine, self._watch_machine, self._pool.glance_s)
         self._roster.set_conditions(self._telemetry.now)
+        self._profiles = Profiles(
+            self._catalog.profiles, settings.profile, time.monotonic, day_clock
+        )
+        self._profiles.observe(self._telemetry.now, None)
         record = Record(self._journal)
         metrics = Metrics(self._pool.snapshot, lambda: self._pool.guesses, self._sessions)
         world = World(
             understanding=Reader.load(shipped("models") / "understanding"),
-            profiles=self._catalog.profiles,
-            default_profile=settings.profile,
+            profiles=self._profiles,
             roster=self._roster,
             pool=self._pool,
             places=Places(self._pool, self._providers),
@@ -196,7 +198,7 @@ class Daemon:
             status=StatusBoard(
                 began=began,
                 folders=folders,
-                profile=settings.profile,
+                profiles=self._profiles,
                 engine=_ENGINE,
                 hardware=self._hardware,
                 telemetry=self._telemetry,
@@ -215,7 +217,7 @@ class Daemon:
 
     async def serve(self, http: socket.socket, rpc: socket.socket, ready_fd: int | None) -> None:
         """Take requests until told to stop, let answers finish, end the workers."""
-        self._conditions.update(self._telemetry.now.power)
+        self._conditions.update(self._telemetry.now.power, self._profiles.profile)
         background = [
             asyncio.create_task(self._telemetry.run(), name="telemetry"),
             asyncio.create_task(self._providers.run(), name="providers"),
@@ -272,7 +274,8 @@ class Daemon:
     async def _watch_machine(self) -> None:
         self._metering.look_idle()
         self._roster.set_conditions(self._telemetry.now)
-        self._conditions.update(self._telemetry.now.power)
+        self._profiles.observe(self._telemetry.now, self._roster.speed())
+        self._conditions.update(self._telemetry.now.power, self._profiles.profile)
         self._pool.refresh_budget()
         self._sessions.trim()
         self._keep_pinned()

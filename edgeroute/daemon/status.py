@@ -14,6 +14,7 @@ from edgeroute.domain.hardware import Hardware
 from edgeroute.residency.cores import Cores
 from edgeroute.residency.pool import ModelStatus
 from edgeroute.runtime.pool import Pool
+from edgeroute.runtime.profiles import Profiles
 from edgeroute.runtime.providers import Providers
 from edgeroute.runtime.roster import LiveRoster
 from edgeroute.runtime.sessions import Sessions
@@ -32,7 +33,7 @@ class StatusBoard:
 
     began: float
     folders: Folders
-    profile: str
+    profiles: Profiles
     engine: str
     hardware: Hardware
     telemetry: TelemetryFeed
@@ -55,7 +56,10 @@ class StatusBoard:
             "up_s": time.monotonic() - self.began,
             "socket": str(self.folders.http_socket),
             "rpc_socket": str(self.folders.rpc_socket),
-            "profile": self.profile,
+            "profile": self.profiles.in_force,
+            "profile_configured": self.profiles.configured,
+            "profile_switched": self.profiles.switched,
+            "standing": self.profiles.standing,
             "engine": self.engine,
             "memory": asdict(telemetry.memory),
             "power": asdict(telemetry.power),

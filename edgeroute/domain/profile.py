@@ -1,8 +1,30 @@
 """How a user wants choices to be made: weights and hard limits, one TOML file each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from edgeroute.domain.privacy import Zone
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """A state in which a profile applies by itself; every condition that is set must hold.
+
+    Attributes:
+        on_battery: Whether the battery is being discharged.
+        below: Charge is under this percentage.
+        hot: Whether the machine is slowed down by heat, or close to it.
+        app: Who asks.
+    """
+
+    on_battery: bool | None = None
+    below: float | None = None
+    hot: bool | None = None
+    app: str | None = None
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Names of those that are set."""
+        return tuple(field.name for field in fields(self) if getattr(self, field.name) is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +42,9 @@ class Profile:
         idle_release_s: A model that nobody has used for so long is ended; `None` keeps it until
             its memory is wanted.
         idle_release_battery_s: The same while the battery is drained.
+        joules_per_hour: What models may take of this device; `per_joule` then rises as far as it
+            must. `None` is no limit. Nobody is refused for it.
+        applies: When it is in force without being asked for; any of them is enough.
     """
 
     name: str
@@ -33,6 +58,8 @@ class Profile:
     prewarm: bool = True
     idle_release_s: float | None = None
     idle_release_battery_s: float | None = 120.0
+    joules_per_hour: float | None = None
+    applies: tuple[When, ...] = ()
 
     def release_s(self, *, on_battery: bool) -> float | None:
         """After how long an idle model is ended, as power stands."""

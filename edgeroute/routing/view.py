@@ -27,6 +27,7 @@ class Facts:
         app: Who asks.
         label: How private the request is, after everything that may tighten it.
         pinned_model: The only target that may answer, where the caller named one.
+        profile_reason: Why this profile is in force.
         power: As it was; weights come from the profile alone.
         budget_bytes: What one model may need at most.
         now: Seconds on the daemon's clock.
@@ -40,6 +41,7 @@ class Facts:
     label: Label
     pinned_model: ModelId | None
     profile: Profile
+    profile_reason: str
     power: Power
     budget_bytes: Bytes
     now: float

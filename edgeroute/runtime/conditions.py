@@ -34,7 +34,6 @@ class Conditions:
 
     Args:
         pool: Told whenever something has changed.
-        profile: The daemon's.
         clock: The pool's.
         wall_clock: Unix seconds.
     """
@@ -42,22 +41,24 @@ class Conditions:
     def __init__(
         self,
         pool: Pool,
-        profile: Profile,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
     ) -> None:
         self._pool = pool
-        self._profile = profile
         self._clock = clock
         self._wall_clock = wall_clock
         self._told: ConditionsChanged | None = None
 
-    def update(self, power: Power) -> None:
+    def update(self, power: Power, profile: Profile) -> None:
         """Take a reading; models are loaded on a guess on mains alone, and only where it is sure.
 
         A machine without a battery is on mains; one whose battery cannot be read may not be.
+
+        Args:
+            power: Battery and mains.
+            profile: In force now.
         """
-        told, profile = self._told, self._profile
+        told = self._told
         midnight = midnight_of(self._clock(), self._wall_clock())
         if told is not None and abs(midnight - told.midnight) < _SLIP_S:
             midnight = told.midnight

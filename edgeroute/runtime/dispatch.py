@@ -3,14 +3,13 @@
 understand -> view -> decide -> execute -> learn. Reads of the world are in `view`, once.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 
 from edgeroute.domain.decision import Decision, Refusal, RejectionCode
-from edgeroute.domain.errors import InvalidRequest, NoTarget, UnknownModel, Unsupported
+from edgeroute.domain.errors import NoTarget, UnknownModel, Unsupported
 from edgeroute.domain.outcome import Outcome
-from edgeroute.domain.profile import Profile
 from edgeroute.domain.request import AnyRequest, Chunk
 from edgeroute.domain.units import ModelId
 from edgeroute.ports import Understanding
@@ -20,6 +19,7 @@ from edgeroute.runtime.execute import Execution
 from edgeroute.runtime.learn import Learner
 from edgeroute.runtime.places import Places
 from edgeroute.runtime.pool import Pool
+from edgeroute.runtime.profiles import Profiles
 from edgeroute.runtime.roster import LiveRoster
 from edgeroute.runtime.telemetry import TelemetryFeed
 
@@ -29,8 +29,7 @@ class World:
     """Where a view's facts come from."""
 
     understanding: Understanding
-    profiles: Mapping[str, Profile]
-    default_profile: str
+    profiles: Profiles
     roster: LiveRoster
     pool: Pool
     places: Places
@@ -77,11 +76,7 @@ class Dispatcher:
             UnknownModel: The model does not exist.
         """
         world = self._world
-        name = request.profile or world.default_profile
-        if name not in world.profiles:
-            raise InvalidRequest(
-                f"there is no profile {name!r}", hint=f"known: {', '.join(sorted(world.profiles))}"
-            )
+        profile, reason = world.profiles.of(request)
         roster = world.roster.current()
         wanted = request.pinned_model
         if wanted is not None and wanted not in roster.ids:
@@ -97,7 +92,8 @@ class Dispatcher:
             limits=request.limits,
             label=max(request.label, features.label),  # what was found may tighten, never loosen
             pinned_model=None if wanted is None else ModelId(wanted),
-            profile=world.profiles[name],
+            profile=profile,
+            profile_reason=reason,
             power=world.telemetry.now.power,
             roster=roster,
             budget_bytes=world.pool.budget.ram,
@@ -118,6 +114,7 @@ class Dispatcher:
         self._learner.decided(view, decision)
         if isinstance(decision, Refusal):
             raise _refused(view, decision)
+        self._world.profiles.decided(decision, request.priority)
         return view, decision
 
     @asynccontextmanager
@@ -137,7 +134,10 @@ class Dispatcher:
             async with aclosing(execution.chunks()) as chunks:
                 yield Answer(view, decision, execution, chunks)
         finally:
-            self._learner.ended(view, execution.outcome(), request.app)
+            outcome = execution.outcome()
+            if outcome.spent is not None:
+                world.profiles.spent(outcome.spent.device.joules)
+            self._learner.ended(view, outcome, request.app)
 
 
 def _refused(view: View, refusal: Refusal) -> NoTarget | Unsupported:

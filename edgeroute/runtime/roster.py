@@ -61,6 +61,7 @@ class LiveRoster:
         self._cards: Mapping[ModelId, ModelCard] = {}
         self._rates: dict[ModelId, Rates] = {}
         self._expected: dict[ModelId, list[int]] = defaultdict(list)
+        self._best_tok_s: dict[ModelId, float] = {}
         self._changes = 0
         self._built: tuple[tuple[int, int, int], Roster] | None = None
 
@@ -123,6 +124,18 @@ class LiveRoster:
         if self._consumptions.set_conditions(telemetry):
             self._changes += 1
 
+    def speed(self) -> float | None:
+        """Tokens per second lately, as a share of the best that was measured; `None` of none.
+
+        Of the model that does best: one alone may be slow for other reasons than heat.
+        """
+        shares = [
+            self._rates[model].decode_tok_s / best
+            for model, best in self._best_tok_s.items()
+            if model in self._rates and best > 0
+        ]
+        return max(shares, default=None)
+
     def learn(self, outcome: Outcome) -> None:
         """Take the rates that a finished request showed."""
         if outcome.target is None or outcome.target not in self._rates:
@@ -138,6 +151,8 @@ class LiveRoster:
         card = self._cards.get(outcome.target)
         if card is not None:
             self._consumptions.learn(card.sha256, self._prior(card), outcome)
+            best = self._best_tok_s.get(card.id, 0.0)
+            self._best_tok_s[card.id] = max(best, outcome.decode_tok_s or 0.0)
         self._changes += 1
 
     def learn_load(self, model: ModelId, load_s: float) -> None:

@@ -31,6 +31,7 @@ from edgeroute.runtime.learn import Learner
 from edgeroute.runtime.metering import CpuSeconds, Metering
 from edgeroute.runtime.places import Places
 from edgeroute.runtime.pool import Pool
+from edgeroute.runtime.profiles import Profiles
 from edgeroute.runtime.providers import Providers
 from edgeroute.runtime.record import Record
 from edgeroute.runtime.roster import LiveRoster
@@ -181,8 +182,7 @@ def build_line(
     record, observer = Record(journal), FakeObserver()
     world = World(
         understanding=FakeUnderstanding(),
-        profiles={"balanced": Profile("balanced", "")},
-        default_profile="balanced",
+        profiles=Profiles({"balanced": Profile("balanced", "")}, "balanced", loop.time, loop.time),
         roster=roster,
         pool=pool,
         places=Places(pool, others),

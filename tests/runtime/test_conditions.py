@@ -45,7 +45,7 @@ def test_power_decides_on_guesses_and_on_how_long_the_idle_stay(
     release_s: float,
 ) -> None:
     pool = Told()
-    Conditions(pool, PROFILE, lambda: 0.0, lambda: 0.0).update(Power(power))
+    Conditions(pool, lambda: 0.0, lambda: 0.0).update(Power(power), PROFILE)
     (told,) = pool.told
     assert (told.may_prewarm, told.idle_release_s) == (prewarms, release_s)
 
@@ -53,26 +53,26 @@ def test_power_decides_on_guesses_and_on_how_long_the_idle_stay(
 def test_a_profile_may_forbid_guesses() -> None:
     pool = Told()
     modest = Profile("p", "", prewarm=False)
-    Conditions(pool, modest, lambda: 0.0, lambda: 0.0).update(Power("ac"))
+    Conditions(pool, lambda: 0.0, lambda: 0.0).update(Power("ac"), modest)
     assert not pool.told[0].may_prewarm
 
 
 def test_it_tells_changes_alone() -> None:
     pool, now = Told(), [0.0]
-    conditions = Conditions(pool, PROFILE, lambda: now[0], lambda: 1e9 + now[0])
+    conditions = Conditions(pool, lambda: now[0], lambda: 1e9 + now[0])
     for power in ("ac", "ac", "discharging", "discharging", "ac"):
-        conditions.update(Power(power))
+        conditions.update(Power(power), PROFILE)
         now[0] += 5.0
     assert [told.may_prewarm for told in pool.told] == [True, False, True]
 
 
 def test_midnight_moves_with_a_night_that_the_clock_did_not_see() -> None:
     pool, now, wall = Told(), [50.0], [1_700_000_000.0]
-    conditions = Conditions(pool, PROFILE, lambda: now[0], lambda: wall[0])
-    conditions.update(Power("ac"))
+    conditions = Conditions(pool, lambda: now[0], lambda: wall[0])
+    conditions.update(Power("ac"), PROFILE)
     now[0] += 10.0
     wall[0] += 10.0 + 8 * 3600  # suspended for a night
-    conditions.update(Power("ac"))
+    conditions.update(Power("ac"), PROFILE)
     before, after = pool.told
     assert before.midnight - after.midnight == pytest.approx(8 * 3600)
     local = time.localtime(wall[0])
@@ -82,8 +82,8 @@ def test_midnight_moves_with_a_night_that_the_clock_did_not_see() -> None:
 
 async def test_on_battery_an_idle_model_is_gone_soon() -> None:
     line = build_line(card("m", EchoBehaviour(), 0.9))
-    conditions = Conditions(line.pool, PROFILE, asyncio.get_running_loop().time, lambda: 0.0)
-    conditions.update(Power("discharging"))
+    conditions = Conditions(line.pool, asyncio.get_running_loop().time, lambda: 0.0)
+    conditions.update(Power("discharging"), PROFILE)
     await line.ask("hello")
     await asyncio.sleep(29)
     assert line.pool.snapshot()[0].warmth is Warmth.WARM

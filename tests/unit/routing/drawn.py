@@ -82,6 +82,7 @@ def view_of(*targets: Target, **fields: Any) -> View:
         label=Label.PRIVATE,
         pinned_model=None,
         profile=BALANCED,
+        profile_reason="as configured",
         power=Power("ac"),
         budget_bytes=Bytes(8 * GIB),
         now=0.0,

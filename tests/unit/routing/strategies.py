@@ -106,6 +106,7 @@ def views(draw: st.DrawFn, least: int = 0) -> View:
         label=draw(st.sampled_from(Label)),
         pinned_model=pinned,
         profile=draw(profiles),
+        profile_reason="as configured",
         power=draw(st.sampled_from([Power("absent"), Power("discharging", 40.0)])),
         budget_bytes=Bytes(draw(st.integers(0, 8 * GB))),
         now=draw(amounts(0, 1e6)),

@@ -1,0 +1,129 @@
+"""Which profile a request is decided by, and what a joule is worth in it.
+
+Owns what changes while the daemon runs: how the machine stands, and the joule budget's account. The
+rules are `routing/in_force` and `routing/price`.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from edgeroute.domain.decision import Decision
+from edgeroute.domain.errors import InvalidRequest
+from edgeroute.domain.hardware import Telemetry
+from edgeroute.domain.profile import Profile
+from edgeroute.domain.request import AnyRequest, Priority
+from edgeroute.routing.in_force import Standing, Switch, Watch, in_force, marks
+from edgeroute.routing.price import Account, Choice, weight
+
+_log = logging.getLogger(__name__)
+
+_ENERGY = "energy"
+
+
+class Profiles:
+    """The profiles of this daemon.
+
+    Args:
+        profiles: By name.
+        configured: The one in force where none applies by itself.
+        clock: Monotonic seconds.
+        day_clock: Seconds since some local midnight.
+
+    Attributes:
+        switched: The last switch; `None` while the configured one has been in force throughout.
+    """
+
+    def __init__(
+        self,
+        profiles: Mapping[str, Profile],
+        configured: str,
+        clock: Callable[[], float],
+        day_clock: Callable[[], float],
+    ) -> None:
+        self.switched: Switch | None = None
+        self._profiles = profiles
+        self._configured = configured
+        self._clock = clock
+        self._day_clock = day_clock
+        self._watch = Watch(marks(profiles))
+        self._account = Account(day_clock())
+        self._name = configured
+
+    @property
+    def in_force(self) -> str:
+        """Name of the one that requests get which name none, whoever asks."""
+        return self._name
+
+    @property
+    def profile(self) -> Profile:
+        """The one that requests get which name none, whoever asks."""
+        profile, _ = in_force(self._profiles, self._configured, self._watch.standing, "")
+        return profile
+
+    @property
+    def configured(self) -> str:
+        """Name of the one that holds where none applies by itself."""
+        return self._configured
+
+    @property
+    def standing(self) -> Standing:
+        """How the machine stands."""
+        return self._watch.standing
+
+    def observe(self, told: Telemetry, speed: float | None) -> Switch | None:
+        """Take how the machine is doing; a switch that follows is logged and returned.
+
+        Args:
+            told: The telemetry.
+            speed: Tokens per second as a share of the calibrated ones; `None` is not known.
+        """
+        standing = self._watch.observe(told, speed, self._clock())
+        profile, reason = in_force(self._profiles, self._configured, standing, "")
+        if profile.name == self._name:
+            return None
+        switch = Switch(self._name, profile.name, reason)
+        _log.info("profile %s instead of %s: %s", switch.after, switch.before, reason)
+        self._name, self.switched = profile.name, switch
+        return switch
+
+    def of(self, request: AnyRequest) -> tuple[Profile, str]:
+        """The profile that decides a request, its energy weight set by the budget, and why.
+
+        Raises:
+            InvalidRequest: The request names one that does not exist.
+        """
+        if request.profile is None:
+            profile, reason = in_force(
+                self._profiles, self._configured, self._watch.standing, request.app
+            )
+        elif request.profile in self._profiles:
+            profile, reason = self._profiles[request.profile], "asked for"
+        else:
+            raise InvalidRequest(
+                f"there is no profile {request.profile!r}",
+                hint=f"known: {', '.join(sorted(self._profiles))}",
+            )
+        return self._priced(profile, request.priority), reason
+
+    def decided(self, decision: Decision, priority: Priority) -> None:
+        """Take what there was to choose from."""
+        worth = tuple(
+            ranked.utility - sum(term.value for term in ranked.terms if term.name == _ENERGY)
+            for ranked in decision.plan
+        )
+        joules = tuple(ranked.estimate.device_joules for ranked in decision.plan)
+        choice = Choice(worth, joules, background=priority == "background")
+        self._account.price.note(choice, self._day_clock())
+
+    def spent(self, joules: float) -> None:
+        """Take what a request took of this device."""
+        self._account.spend(joules)
+
+    def _priced(self, profile: Profile, priority: Priority) -> Profile:
+        per_hour = profile.joules_per_hour
+        if per_hour is None:
+            return profile
+        self._account.accrue(per_hour, self._day_clock())
+        price = self._account.now(per_hour, profile.per_joule)
+        return replace(profile, per_joule=weight(price, background=priority == "background"))

@@ -1,0 +1,54 @@
+"""Days under a joule budget: what the replay counts."""
+
+import numpy as np
+import pytest
+
+from edgeroute.domain.features import Task
+from edgeroute.domain.profile import Profile
+from edgeroute.evaluation.battery_day import Asked, Speeds, ask, curve, evaluate, fixed
+
+HOUR_S = 3600.0
+SMALL = Speeds(0.5e9, 4800, 220, 25.0)
+BIG = Speeds(8e9, 300, 13.8, 25.0)
+
+
+def day(number: int) -> list[Asked]:
+    profile = Profile("balanced", "", per_second=0.001)
+    rng = np.random.default_rng(number)
+    hours = sorted(rng.uniform(8, 20, 100))
+    return [
+        ask(
+            (24 * number + hour) * HOUR_S,
+            Task.KNOWLEDGE_QA,
+            (int(rng.integers(50, 600)), int(rng.integers(10, 300))),
+            (SMALL, BIG),
+            profile,
+        )
+        for hour in hours
+    ]
+
+
+def test_a_bigger_model_gives_more_and_takes_more() -> None:
+    asked = day(0)[0]
+    assert asked.quality[1] > asked.quality[0]
+    assert asked.joules[1] > asked.joules[0]
+
+
+def test_nothing_counts_after_the_battery_is_empty() -> None:
+    one = fixed(day(0), 0.0, capacity=1000.0)
+    assert one.taken > 1000.0
+    assert one.alive < one.quality
+
+
+def test_a_curve_gives_the_capacity_between_waking_and_midnight() -> None:
+    amounts = curve(5000.0, np.random.default_rng(1))
+    assert len(amounts) == 24
+    assert sum(amounts) == pytest.approx(5000.0)
+    assert amounts[3] == 0.0
+
+
+def test_a_budget_is_used_and_hardly_overdrawn() -> None:
+    figures = evaluate([day(number) for number in range(4)], 0.6, 5, 1e-6, seed=1)
+    assert figures.overshoot < 8
+    assert figures.used > 85
+    assert 0.9 < figures.hindsight <= 1.001
