@@ -144,6 +144,7 @@ def _outcome(outcome: Outcome) -> Mapping[str, object]:
         "usage": {
             "prompt_tokens": outcome.prompt_tokens,
             "completion_tokens": outcome.completion_tokens,
+            "cached_tokens": outcome.cached_tokens,
         },
         "ttft_s": outcome.ttft_s,
         "total_s": outcome.total_s,

@@ -43,6 +43,7 @@ class Router:
             label=Label.PUBLIC,
             pinned_model=None,
             profile=_QUALITY_ALONE,
+            profile_reason="as configured",
             power=Power("absent"),
             budget_bytes=Bytes(0),
             now=0.0,

@@ -1,0 +1,382 @@
+#!/usr/bin/env python3
+"""Joules: how well they are predicted, shared among queries, and kept to a budget.
+
+usage: python bench/energy.py [TRACES] [--quick] [--json] [--only PART ...]
+
+Parts: prediction, attribution, sensors, battery. The first two ask a real daemon, whose meter is
+the best that this machine has; where no counter can be read that is CPU time, so that errors are
+those of CPU seconds. TRACES is a folder with laptop-week.jsonl and laptop-week.cards.json; without
+it, EDGEROUTE_EVAL_DATA/traces.
+"""
+
+import argparse
+import json
+import math
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from fetch_models import SOURCES, path_of
+
+from edgeroute.catalog.folders import shipped
+from edgeroute.catalog.profiles import read_profiles
+from edgeroute.client.http import Client
+from edgeroute.domain.features import Task
+from edgeroute.domain.profile import Profile
+from edgeroute.domain.target import Rates
+from edgeroute.evaluation import battery_day
+from edgeroute.routing.consumption import learn, predict, prior
+from edgeroute.sensors.machine import Machine
+
+PARTS = ("prediction", "attribution", "sensors", "battery")
+SMALL, BIG = "smollm2-135m-instruct", "qwen-0.5b"
+TAUGHT = 30
+WORDS = """river stone morning window letter garden winter market bridge paper silver harbour
+lantern forest clock mountain table village candle ocean mirror station orchard thunder"""
+WATTS = 25.0
+"""Of a laptop's processor under load, for the days on battery."""
+TASKS = {
+    "mail": Task.REWRITE, "code": Task.CODING, "search": Task.KNOWLEDGE_QA,
+    "notes": Task.SUMMARISE, "chat": Task.CHIT_CHAT, "translate": Task.TRANSLATE,
+    "triage": Task.CLASSIFY,
+}  # fmt: skip
+
+
+class Taken(NamedTuple):
+    """A query that was answered."""
+
+    read: int
+    drawn: int
+    joules: float
+    quality: str
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("traces", nargs="?", help="folder of traces and cards")
+    parser.add_argument("--quick", action="store_true", help="end within 50 s")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--plot", type=Path, help="write the profiles' plot to this SVG file")
+    options = parser.parse_args()
+    told: dict[str, Any] = {}
+    if {"prediction", "attribution"} & set(options.only):
+        with daemon(big=not options.quick) as socket, Client(socket) as client:
+            if "prediction" in options.only:
+                told |= prediction(client, quick=options.quick)
+            if "attribution" in options.only:
+                told |= attribution(client, socket, quick=options.quick)
+    if "sensors" in options.only:
+        told |= sensors()
+    if "battery" in options.only:
+        told |= battery(options.traces, 20 if options.quick else 100, options.plot)
+    if options.json:
+        print(json.dumps(told))
+
+
+# ---- real queries -------------------------------------------------------------------------------
+
+
+@contextmanager
+def daemon(*, big: bool) -> Iterator[Path]:
+    """The socket of a daemon with the starter model, and where it is there a bigger one."""
+    root = Path(tempfile.mkdtemp(prefix="er-"))
+    folders = ("CONFIG", "DATA", "STATE", "RUNTIME")
+    env = {**os.environ, **{f"EDGEROUTE_{f}_DIR": str(root / f.lower()) for f in folders}}
+
+    def run(*arguments: str) -> None:
+        command = [sys.executable, "-m", "edgeroute.cli.main", *arguments]
+        subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL)
+
+    run("serve", "--detach")
+    try:
+        file = path_of(next(iter(SOURCES)))
+        if big and file.exists():
+            run("models", "link", str(file), "--id", BIG)
+        yield root / "runtime" / "http.sock"
+    finally:
+        run("stop")
+        shutil.rmtree(root)
+
+
+def models_of(client: Client) -> list[str]:
+    listed = {model["id"] for model in client.get("/edgeroute/status")["models"]}
+    return [model for model in (SMALL, BIG) if model in listed]
+
+
+def ask(client: Client, model: str, words: int, tokens: int, seed: int) -> Taken:
+    """A prompt that nobody has asked before, of so many words, and an answer of so many tokens."""
+    draw, words_of = random.Random(seed), WORDS.split()
+    text = " ".join(draw.choice(words_of) for _ in range(words))
+    prompt = f"{seed} {text}. Count from one upwards in words, without an end."
+    body = {
+        "model": model,
+        "messages": [{"role": "user", "content": prompt}],
+        "max_tokens": tokens,
+        "temperature": 0.8,
+        "seed": seed,
+        "edgeroute": {"explain": True},
+    }
+    told = client.post("/v1/chat/completions", body)["edgeroute"]
+    usage, joules = told["usage"], told["joules"]
+    assert joules["of"] == "what was taken"
+    return Taken(
+        usage["prompt_tokens"] - usage["cached_tokens"],
+        usage["completion_tokens"],
+        joules["device"],
+        joules["quality"],
+    )
+
+
+def length(draw: random.Random, low: int, high: int) -> int:
+    """Lengths spread evenly in ratio."""
+    return round(math.exp(draw.uniform(math.log(low), math.log(high))))
+
+
+def prediction(client: Client, *, quick: bool) -> dict[str, Any]:
+    """Thirty queries teach a fit, then as many others are predicted before they are looked at."""
+    taught, held_out, longest = (TAUGHT, 10, 60) if quick else (TAUGHT, 25, 300)
+    errors: dict[str, list[float]] = {}
+    quality = ""
+    for model in models_of(client):
+        draw = random.Random(5)
+        ask(client, model, 20, 16, 1)  # loads it
+        fit = prior(Rates(1.0, 300.0, 60.0, 10.0))
+        errors[model] = []
+        for number in range(taught + held_out):
+            words, tokens = length(draw, 4, 2 * longest), length(draw, 8, longest)
+            taken = ask(client, model, words, tokens, 1000 + number)
+            quality = taken.quality
+            if number < taught:
+                fit = learn(fit, taken.read, taken.drawn, taken.joules, "model")
+            else:
+                expected = predict(fit.rates, taken.read, taken.drawn).joules
+                errors[model].append(100 * abs(expected / taken.joules - 1))
+    medians = {model: round(statistics.median(found), 2) for model, found in errors.items()}
+    for model, found in errors.items():
+        found.sort()
+        print(
+            f"prediction   {model}: median error {medians[model]:.1f}%, nine in ten under "
+            f"{found[int(0.9 * len(found))]:.1f}% ({len(found)} held-out queries, meter: {quality})"
+        )
+    return {
+        "prediction_error_pct": max(medians.values()),
+        "prediction_error_pct_by_model": medians,
+        "meter": quality,
+    }
+
+
+def attribution(client: Client, socket: Path, *, quick: bool) -> dict[str, Any]:
+    """Two queries alone and together; what each is charged, against its share when alone.
+
+    Together they take less than apart, where one step draws a token of each: that is a gain and no
+    error, so both are scaled by the same factor, which is told.
+    """
+    rounds = 3 if quick else 8
+    models = models_of(client)
+    pairs = {"one model": (SMALL, SMALL)} | ({"two models": (SMALL, BIG)} if BIG in models else {})
+    shapes = ((150, 40), (12, 100))
+    told: dict[str, float] = {}
+    for name, pair in pairs.items():
+        errors, gains = [], []
+        for model in set(pair):
+            ask(client, model, 20, 16, 2)
+        for number in range(rounds):
+            seeds = [10_000 * (1 + number) + at for at in range(4)]
+            alone = [
+                ask(client, model, *shape, seed)
+                for model, shape, seed in zip(pair, shapes, seeds[:2], strict=True)
+            ]
+            together = at_once(socket, pair, shapes, seeds[2:])
+            gain = sum(t.joules for t in together) / sum(t.joules for t in alone)
+            gains.append(gain)
+            errors += [
+                100 * abs(both.joules / gain / one.joules - 1)
+                for one, both in zip(alone, together, strict=True)
+            ]
+        told[name] = round(statistics.median(errors), 2)
+        print(
+            f"attribution  {name}: median error {told[name]:.1f}%, worst {max(errors):.1f}% "
+            f"({2 * rounds} queries); together they took {statistics.median(gains):.2f} of alone"
+        )
+    return {"attribution_error_pct": max(told.values()), "attribution_error_pct_by_pair": told}
+
+
+def at_once(
+    socket: Path,
+    models: Sequence[str],
+    shapes: Sequence[tuple[int, int]],
+    seeds: Sequence[int],
+) -> list[Taken]:
+    """Two queries at the same time, each over a connection of its own."""
+    taken: dict[int, Taken] = {}
+
+    def one(at: int) -> None:
+        with Client(socket) as own:
+            taken[at] = ask(own, models[at], *shapes[at], seeds[at])
+
+    threads = [threading.Thread(target=one, args=(at,)) for at in range(len(models))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [taken[at] for at in range(len(models))]
+
+
+# ---- sensors ------------------------------------------------------------------------------------
+
+
+def sensors() -> dict[str, Any]:
+    """CPU time of readings, as a share of one core at the pace at which they are taken."""
+    machine = Machine()
+    cpus = machine.hardware().cpu.allowed
+    pids = (os.getpid(), os.getppid())
+    meters = machine.meters(lambda: pids, 5.0)
+    shared = any(not told.own for told in meters.read())
+
+    def look() -> None:
+        meters.read()
+        machine.cpu_seconds(pids)
+        if shared:
+            machine.cpu_times(cpus, ())
+
+    telemetry_s, look_s = cpu_of(machine.telemetry, 300), cpu_of(look, 3000)
+    idle = 100 * (telemetry_s + look_s) / 5.0
+    busy = idle + 100 * look_s * 10
+    print(
+        f"sensors      {idle:.3f}% of a core while idle (telemetry {telemetry_s * 1e3:.2f} ms "
+        f"every 5 s), {busy:.3f}% while generating (a look takes {look_s * 1e6:.0f} us)"
+    )
+    return {"sensor_cpu_pct": round(busy, 4), "sensor_cpu_pct_idle": round(idle, 4)}
+
+
+def cpu_of(read: Any, count: int) -> float:
+    read()
+    began = time.process_time()
+    for _ in range(count):
+        read()
+    return (time.process_time() - began) / count
+
+
+# ---- days on battery ----------------------------------------------------------------------------
+
+
+def battery(named: str | None, curves: int, plot: Path | None) -> dict[str, Any]:
+    data = os.environ.get("EDGEROUTE_EVAL_DATA")
+    folder = Path(named) if named else Path(data) / "traces" if data else None
+    if folder is None or not (folder / "laptop-week.jsonl").exists():
+        print("battery      no trace laptop-week", file=sys.stderr)
+        return {}
+    profiles = read_profiles(shipped("profiles"))
+    base = profiles["balanced"]
+    found = battery_day.evaluate(week(folder, base), 0.6, curves, base.per_joule, seed=1)
+    print(
+        f"battery day  {curves} drawn days: taken {found.used:.1f}% of the budget in the median, "
+        f"{found.least_used:.1f}% at least, {found.overshoot:+.1f}% over it at most; quality "
+        f"{found.share:.3f} of the best fixed weight on the same batteries, {found.hindsight:.3f} "
+        "of the one found for each day afterwards"
+    )
+    told = side_by_side(folder, profiles)
+    if plot is not None:
+        plot.write_text(svg(told))
+    return {
+        "battery_day": {
+            "overshoot_pct": round(found.overshoot, 2),
+            "used_pct": round(found.used, 2),
+            "least_used_pct": round(found.least_used, 2),
+            "quality_share": round(found.share, 4),
+            "quality_share_hindsight": round(found.hindsight, 4),
+        },
+        "profiles": told,
+    }
+
+
+def week(folder: Path, profile: Profile) -> list[list[battery_day.Asked]]:
+    """Requests of each day of the trace, decided among all its models."""
+    cards = json.loads((folder / "laptop-week.cards.json").read_text())
+    models = [
+        battery_day.Speeds(
+            float(name.split("-")[1][:-1]) * 1e9, card["prefill_tok_s"], card["decode_tok_s"], WATTS
+        )
+        for name, card in cards.items()
+    ]
+    days: dict[int, list[battery_day.Asked]] = defaultdict(list)
+    for line in (folder / "laptop-week.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        app = row["session"].split("-")[0]
+        tokens = row["prompt_tokens"], row["output_tokens"]
+        asked = battery_day.ask(row["t_s"], TASKS[app], tokens, models, profile)
+        days[int(row["t_s"] // 86_400)].append(replace(asked, background=app == "triage"))
+    return [sorted(days[day], key=lambda asked: asked.at_s) for day in sorted(days)]
+
+
+def side_by_side(folder: Path, profiles: Any) -> dict[str, dict[str, float]]:
+    """The whole week under every profile, without a budget."""
+    told = {}
+    print("\n| profile | kJ a day | P(good answer) | J per good answer |\n|---|---|---|---|")
+    for name, profile in sorted(profiles.items()):
+        days = week(folder, profile)
+        found = [battery_day.fixed(day, profile.per_joule) for day in days]
+        joules, good = sum(day.taken for day in found), sum(day.quality for day in found)
+        told[name] = {
+            "kj_per_day": round(joules / len(days) / 1000, 2),
+            "quality": round(good / sum(map(len, days)), 4),
+            "j_per_good_answer": round(joules / good, 1),
+        }
+        figures = told[name]
+        print(
+            f"| {name} | {figures['kj_per_day']:.1f} | {figures['quality']:.3f} "
+            f"| {figures['j_per_good_answer']:.0f} |"
+        )
+    return told
+
+
+def svg(profiles: dict[str, dict[str, float]]) -> str:
+    """Expected quality over joules, one point per profile."""
+    wide, high, edge = 640, 400, 60
+    most_j = 1.15 * max(p["kj_per_day"] for p in profiles.values())
+    worst, best = (pick(p["quality"] for p in profiles.values()) for pick in (min, max))
+    worst, best = worst - 0.03, best + 0.03
+    marks = []
+    places: dict[tuple[float, float], list[str]] = defaultdict(list)
+    for name, figures in profiles.items():
+        places[figures["kj_per_day"], figures["quality"]].append(name)
+    for (kilojoules, quality), names in places.items():
+        x = edge + kilojoules / most_j * (wide - 2 * edge)
+        y = high - edge - (quality - worst) / (best - worst) * (high - 2 * edge)
+        marks.append(f'<circle cx="{x:.0f}" cy="{y:.0f}" r="5" fill="#26a"/>')
+        marks.append(f'<text x="{x + 9:.0f}" y="{y + 4:.0f}">{", ".join(names)}</text>')
+    axes = "".join(
+        f'<text x="{edge + step / 4 * (wide - 2 * edge):.0f}" y="{high - edge + 18}" '
+        f'text-anchor="middle">{most_j * step / 4:.0f}</text>'
+        f'<text x="{edge - 8}" y="{high - edge - step / 4 * (high - 2 * edge) + 4:.0f}" '
+        f'text-anchor="end">{worst + (best - worst) * step / 4:.2f}</text>'
+        for step in range(5)
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide}" height="{high}" '
+        'font-family="sans-serif" font-size="12">'
+        f'<rect width="{wide}" height="{high}" fill="white"/>'
+        f'<path d="M{edge},{edge} V{high - edge} H{wide - edge}" fill="none" stroke="black"/>'
+        f"{axes}{''.join(marks)}"
+        f'<text x="{wide / 2}" y="{high - 14}" text-anchor="middle">kJ a day</text>'
+        f'<text x="16" y="{edge - 20}">P(good answer), by the size prior</text></svg>\n'
+    )
+
+
+if __name__ == "__main__":
+    main()
