@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeroute.domain.belief import BucketKey, Counts
 from edgeroute.domain.energy import Metered
 from edgeroute.domain.features import Features
 from edgeroute.domain.hardware import Hardware, Telemetry
@@ -333,6 +334,18 @@ class Journal(Protocol):
 
     async def read_decision(self, request: RequestId) -> DecisionRow | None:
         """A decision by its id, `None` where there is none."""
+        ...
+
+    def write_belief(self, key: BucketKey, counts: Counts) -> None:
+        """Remember what a bucket of verdicts holds now."""
+        ...
+
+    def write_verdict(self, request: RequestId, score: float) -> None:
+        """Remember that an answer was judged."""
+        ...
+
+    async def read_verdict(self, request: RequestId) -> float | None:
+        """The score that an answer was given, after every write asked for before."""
         ...
 
     def write_footprint(self, sha256: str, plan: str, where: str, learned: Footprint) -> None:

@@ -5,6 +5,7 @@ import itertools
 import struct
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
+from edgeroute.domain.belief import BucketKey, Counts
 from edgeroute.domain.energy import Metered
 from edgeroute.domain.errors import (
     ContextExceeded,
@@ -234,6 +235,17 @@ class FakeJournal:
         self.footprints: dict[tuple[str, str], Footprint] = {}
         self.consumption: dict[str, bytes] = {}
         self.uses: list[tuple[str, str]] = []
+        self.beliefs: dict[BucketKey, Counts] = {}
+        self.verdicts: dict[RequestId, float] = {}
+
+    def write_belief(self, key: BucketKey, counts: Counts) -> None:
+        self.beliefs[key] = counts
+
+    def write_verdict(self, request: RequestId, score: float) -> None:
+        self.verdicts.setdefault(request, score)
+
+    async def read_verdict(self, request: RequestId) -> float | None:
+        return self.verdicts.get(request)
 
     def write_decision(self, request: RequestId, at: float, view: bytes) -> None:
         assert at >= 0

@@ -6,6 +6,7 @@ from edgeroute.domain.decision import Decision, Ranked, Refusal, Rejection
 from edgeroute.domain.energy import Energy
 from edgeroute.domain.outcome import Outcome
 from edgeroute.domain.units import ModelId
+from edgeroute.routing.beliefs import credible
 from edgeroute.routing.explain import rejections
 from edgeroute.routing.view import View
 from edgeroute.runtime.record import Recalled
@@ -28,7 +29,7 @@ def account(
         "reason": decision.reason,
         "flip": decision.flip,
         "terms": _terms(ranked),
-        "plan": [_ranked(r) for r in decision.plan],
+        "plan": [{**_ranked(r), **_belief(view, r.target)} for r in decision.plan],
         "rejected": [_rejection(r) for r in rejections(view)],
         "joules": {
             **_joules(ranked.estimate.device, ranked.estimate.system),
@@ -111,6 +112,19 @@ def _ranked(ranked: Ranked) -> dict[str, object]:
         "total_s": round(estimate.total_s, 4),
         "device_joules": round(estimate.device_joules, 3),
         "usd": estimate.usd,
+    }
+
+
+def _belief(view: View, target: ModelId) -> dict[str, object]:
+    """What P(ok) comes from: observations in the finest cell, the 90% interval, the correction."""
+    if view.evidence is None:
+        return {}
+    belief = view.evidence.belief(view.roster.ids.index(target))
+    return {
+        "ok": round(belief.ok, 2),
+        "bad": round(belief.bad, 2),
+        "interval": [round(bound, 4) for bound in credible(belief)],
+        "correction": round(belief.correction, 4),
     }
 
 

@@ -42,6 +42,11 @@ async def route(request: HttpRequest) -> Response:
     return _json(told, status_code=422 if told["target"] is None else 200)
 
 
+async def feedback(request: HttpRequest) -> Response:
+    """`POST /edgeroute/feedback`: how good a past answer was."""
+    return _json(await methods.feedback(house_of(request), await read_body(request)))
+
+
 async def explain(request: HttpRequest) -> Response:
     """`GET /edgeroute/explain/{id}`: a past decision, decided again from what was known."""
     return _json(await methods.explanation(house_of(request), request.path_params["id"]))

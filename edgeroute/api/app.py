@@ -27,6 +27,7 @@ def build_app(house: House) -> Starlette:
         Route("/metrics", admin.metrics),
         Route("/edgeroute/route", admin.route, methods=["POST"]),
         Route("/edgeroute/explain/{id}", admin.explain),
+        Route("/edgeroute/feedback", admin.feedback, methods=["POST"]),
         Route("/edgeroute/status", admin.status),
         Route("/edgeroute/reload", admin.reload, methods=["POST"]),
     ]

@@ -1,6 +1,7 @@
 """Questions that are answered at once and whole, whichever door they come by."""
 
 from collections.abc import Mapping
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -18,6 +19,13 @@ class _Wanted(msgspec.Struct):
     id: str
 
 
+class _Feedback(msgspec.Struct, forbid_unknown_fields=True):
+    id: str
+    verdict: Literal["good", "bad"]
+    score: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+
+
+_feedback: msgspec.json.Decoder[_Feedback] = msgspec.json.Decoder(_Feedback)
 _wanted: msgspec.json.Decoder[_Wanted] = msgspec.json.Decoder(_Wanted)
 
 
@@ -40,6 +48,19 @@ async def route(house: House, body: bytes) -> Mapping[str, object]:
     return account(view, decision, decision.chosen.target, None)
 
 
+async def feedback(house: House, body: bytes) -> Mapping[str, object]:
+    """A verdict on a past answer, which its target is believed by from now on."""
+    try:
+        given = _feedback.decode(body)
+    except msgspec.DecodeError as error:
+        raise InvalidRequest(
+            f"the body is no verdict: {error}", hint='send {"id": ..., "verdict": "good" or "bad"}'
+        ) from error
+    score = float(given.verdict == "good") if given.score is None else given.score
+    target = await house.dispatcher.judge(_plain(given.id), score)
+    return {"id": given.id, "target": target, "score": score}
+
+
 async def explain(house: House, body: bytes) -> Mapping[str, object]:
     """A past decision, decided again from what was known then."""
     try:
@@ -51,5 +72,8 @@ async def explain(house: House, body: bytes) -> Mapping[str, object]:
 
 async def explanation(house: House, wanted: str) -> Mapping[str, object]:
     """The same, by its id as answers have it."""
-    plain = wanted.removeprefix("chatcmpl-").removeprefix("cmpl-")
-    return recalled_account(await house.record.recall(RequestId(plain)))
+    return recalled_account(await house.record.recall(_plain(wanted)))
+
+
+def _plain(wanted: str) -> RequestId:
+    return RequestId(wanted.removeprefix("chatcmpl-").removeprefix("cmpl-"))

@@ -54,6 +54,7 @@ STALL_S = 60.0
 _WHOLE: Mapping[Method, Callable[[House, bytes], Awaitable[Mapping[str, object]]]] = {
     "route": methods.route,
     "explain": methods.explain,
+    "feedback": methods.feedback,
     "status": methods.status,
     "models": methods.models,
 }

@@ -117,6 +117,10 @@ def _add_questions(verbs: "Verbs") -> None:
         parser.add_argument("--deadline", type=_finite, metavar="SECONDS")
         parser.add_argument("--on-device", action="store_true", help="never leave this machine")
     explain = _verb(verbs, "explain", ("questions", "explain"), "Explain a past decision.")
+    feedback = _verb(verbs, "feedback", ("questions", "feedback"), "Say how good an answer was.")
+    feedback.add_argument("id", help="the id that `ask` printed, or of an API answer")
+    feedback.add_argument("verdict", choices=["good", "bad"])
+    feedback.add_argument("--score", type=_finite, help="0 useless to 1 fully acceptable")
     explain.add_argument("id", help="the id that `ask` printed, or of an API answer")
 
 

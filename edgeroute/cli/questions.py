@@ -60,6 +60,18 @@ def explain(options: argparse.Namespace) -> int:
     return 0
 
 
+def feedback(options: argparse.Namespace) -> int:
+    """Say how good a past answer was."""
+    body = {"id": options.id, "verdict": options.verdict, "score": options.score}
+    with Client(Folders.from_environment().http_socket) as client:
+        told = client.post("/edgeroute/feedback", body)
+    if options.json:
+        print_json(told)
+    else:
+        print(f"noted: {told['target']} was {options.verdict} ({told['score']:g})")
+    return 0
+
+
 def _body(options: argparse.Namespace) -> dict[str, Any]:
     prompt = _prompt(options.prompt)
     system = [{"role": "system", "content": options.system}] if options.system else []

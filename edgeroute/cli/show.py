@@ -65,11 +65,22 @@ def _plan_lines(plan: Sequence[dict[str, Any]]) -> Iterator[str]:
     width = max(len(ranked["target"]) for ranked in plan)
     for ranked in plan:
         terms = " ".join(f"{name} {value:+.3f}" for name, value in ranked["terms"].items())
+        took = f"{format_seconds(ranked['total_s'])}, {ranked['device_joules']:.0f} J"
         yield (
             f"    {ranked['target']:<{width}} {ranked['utility']:+.3f} = {terms}"
-            f"   (P(ok) {ranked['p_ok']:.2f}, {format_seconds(ranked['total_s'])},"
-            f" {ranked['device_joules']:.0f} J)"
+            f"   (P(ok) {ranked['p_ok']:.2f}{_evidence(ranked)}, {took})"
         )
+
+
+def _evidence(ranked: dict[str, Any]) -> str:
+    """What P(ok) rests on, such as ` of .41-.80, 12 good 3 bad`."""
+    if "interval" not in ranked:
+        return ""
+    low, high = (f"{bound:.2f}".removeprefix("0") for bound in ranked["interval"])
+    counted = ranked["ok"] + ranked["bad"] > 0
+    seen = f", {ranked['ok']:.0f} good {ranked['bad']:.0f} bad" if counted else ""
+    corrected = f", {ranked['correction']:+.2f} by its text" if ranked["correction"] else ""
+    return f" in {low}-{high}{seen}{corrected}"
 
 
 def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -44,10 +44,12 @@ from edgeroute.residency.cores import Cores
 from edgeroute.residency.placement import PlanOptions
 from edgeroute.residency.pool import ModelSpec, PoolState
 from edgeroute.routing.estimate import rates_prior
+from edgeroute.routing.quality import Quality
 from edgeroute.runtime.conditions import Conditions
 from edgeroute.runtime.dispatch import Dispatcher, World
 from edgeroute.runtime.footprints import Footprints
 from edgeroute.runtime.governor import Governor
+from edgeroute.runtime.judging import Judging
 from edgeroute.runtime.learn import Learner
 from edgeroute.runtime.places import Places
 from edgeroute.runtime.pool import Pool
@@ -64,6 +66,8 @@ from edgeroute.understanding.reader import Reader
 _log = logging.getLogger("edgeroute")
 
 _ENGINE = engine_name()
+_HERE = "here"
+"""This machine among the origins of verdicts, as long as it has no name for others."""
 
 
 def run(folders: Folders, settings: Settings, ready_fd: int | None) -> None:
@@ -180,8 +184,12 @@ class Daemon:
         self._profiles.observe(self._telemetry.now, None)
         record = Record(self._journal)
         metrics = Metrics(self._pool.snapshot, lambda: self._pool.guesses, self._sessions)
+        reader = Reader.load(shipped("models") / "understanding")
+        quality = Quality(reader.width, self._journal.beliefs())
+        judging = Judging(quality, self._journal, record, _HERE)
         world = World(
-            understanding=Reader.load(shipped("models") / "understanding"),
+            understanding=reader,
+            judging=judging,
             profiles=self._profiles,
             roster=self._roster,
             pool=self._pool,
@@ -191,7 +199,9 @@ class Daemon:
             draw=random.random,
         )
         self._house = House(
-            dispatcher=Dispatcher(world, Learner(self._roster, record, metrics, time.time)),
+            dispatcher=Dispatcher(
+                world, Learner(self._roster, judging, record, metrics, time.time)
+            ),
             record=record,
             metrics=metrics,
             models=lambda: self._roster.current().ids,

@@ -20,6 +20,7 @@ from edgeroute.domain.target import Rates, Target, Warmth
 from edgeroute.domain.units import Bytes, ModelId, RequestId
 from edgeroute.evaluation.routing_set import Floats, RoutingSet, Rows
 from edgeroute.routing.candidates import Roster
+from edgeroute.routing.corrector import solve
 from edgeroute.routing.decide import Appraisal, appraise
 from edgeroute.routing.quality import Quality
 from edgeroute.routing.view import View
@@ -78,7 +79,7 @@ class Router:
                 _ORIGIN, self._of.features[row], self._of.vectors[row], verdicts, self._view.roster
             )
         if self._quality.corrector.due:
-            self._quality.corrector.adopt(self._quality.corrector.solve())
+            self._quality.corrector.adopt(solve(self._quality.corrector.problem()))
 
     def learn_all(self, rows: Rows) -> None:
         """Be told every score of some queries."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from edgeroute.domain.belief import ANY_CELL, Belief, Counts
 from edgeroute.domain.features import Features, Subject, Task
+from edgeroute.routing.beta import interval
 from edgeroute.routing.buckets import Buckets, Change
 from edgeroute.routing.candidates import Floats, Roster
 
@@ -82,11 +83,23 @@ class Evidence:
         columns = (self.mean, self.ok, self.bad, self.correction)
         return tuple(map(Belief, *(column.tolist() for column in columns)))
 
+    def belief(self, at: int) -> Belief:
+        """That of one candidate."""
+        columns = (self.mean, self.ok, self.bad, self.correction)
+        return Belief(*(float(column[at]) for column in columns))
+
     @classmethod
     def of(cls, beliefs: Sequence[Belief]) -> Self:
         """From plain data."""
         rows = [(b.mean, b.ok, b.bad, b.correction) for b in beliefs]
         return cls(*np.array(rows, dtype=np.float64).reshape(len(rows), 4).T)
+
+
+def credible(belief: Belief) -> tuple[float, float]:
+    """The interval that holds P(acceptable) with 90%, by the cells."""
+    weight = STRENGTH + belief.ok + belief.bad
+    mean = min(MOST, max(LEAST, belief.mean))
+    return interval(weight * mean, weight * (1 - mean))
 
 
 class Beliefs:

@@ -28,6 +28,30 @@ _REFIT = 0.05
 """A new solution is due when so many more events are known."""
 _REFIT_EVENTS = 16
 _BOUNDS = (0.02, 0.98)
+_TINY = 1e-9
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Problem:
+    """What a solution is worked out from: sums over events, a copy.
+
+    Attributes:
+        n: Events, faded.
+        total: Sum of their features.
+        products: Sum of their outer products.
+        seen: Observations per target.
+        met: Good ones among them.
+        features: Sums of the features of a target's observations, shape (targets, width).
+        moments: The same of the good ones.
+    """
+
+    n: float
+    total: Floats
+    products: Floats
+    seen: Floats
+    met: Floats
+    features: Floats
+    moments: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,16 +135,10 @@ class Corrector:
             self._try(score, weight, mean, self._believed(vector, list(verdicts), overall))
         self._learn(vector, [self._row(name) for name in verdicts], score, weight)
 
-    def solve(self) -> Fit:
-        """A new solution. It takes tens of milliseconds and may run beside everything else."""
-        n = max(self._n, 1e-9)
-        mean = self._sum / n
-        values, basis = np.linalg.eigh(self._products / n - np.outer(mean, mean))
-        seen = np.maximum(self._seen, 1e-9)[:, None]
-        centre = self._features / seen
-        moments = self._moments - (self._met[:, None] / seen) * self._features
-        shrunk = (moments @ basis) / (seen * np.maximum(values, 0.0) + RIDGE)
-        return Fit(shrunk @ basis.T, centre)
+    def problem(self) -> Problem:
+        """What is to be solved now."""
+        sums = (self._sum, self._products, self._seen, self._met, self._features, self._moments)
+        return Problem(self._n, *(values.copy() for values in sums))
 
     def adopt(self, fit: Fit) -> None:
         """Believe a solution from now on."""
@@ -169,3 +187,15 @@ class Corrector:
             self._features = np.concatenate([self._features, nothing])
             self._moments = np.concatenate([self._moments, nothing])
         return row
+
+
+def solve(problem: Problem) -> Fit:
+    """A new solution; tens of milliseconds, which may pass beside everything else."""
+    n = max(problem.n, _TINY)
+    mean = problem.total / n
+    values, basis = np.linalg.eigh(problem.products / n - np.outer(mean, mean))
+    seen = np.maximum(problem.seen, _TINY)[:, None]
+    centre = problem.features / seen
+    moments = problem.moments - (problem.met[:, None] / seen) * problem.features
+    shrunk = (moments @ basis) / (seen * np.maximum(values, 0.0) + RIDGE)
+    return Fit(shrunk @ basis.T, centre)

@@ -11,11 +11,12 @@ from edgeroute.domain.decision import Decision, Refusal, RejectionCode
 from edgeroute.domain.errors import NoTarget, UnknownModel, Unsupported
 from edgeroute.domain.outcome import Outcome
 from edgeroute.domain.request import AnyRequest, Chunk
-from edgeroute.domain.units import ModelId
-from edgeroute.ports import Understanding
+from edgeroute.domain.units import ModelId, RequestId
+from edgeroute.ports import Reading
 from edgeroute.routing.decide import decide
 from edgeroute.routing.view import View
 from edgeroute.runtime.execute import Execution
+from edgeroute.runtime.judging import Judging
 from edgeroute.runtime.learn import Learner
 from edgeroute.runtime.places import Places
 from edgeroute.runtime.pool import Pool
@@ -28,7 +29,8 @@ from edgeroute.runtime.telemetry import TelemetryFeed
 class World:
     """Where a view's facts come from."""
 
-    understanding: Understanding
+    understanding: Reading
+    judging: Judging
     profiles: Profiles
     roster: LiveRoster
     pool: Pool
@@ -84,7 +86,9 @@ class Dispatcher:
                 f"there is no model {wanted!r} on this machine",
                 hint=f"use 'auto' or one of: {', '.join(roster.ids)}",
             )
-        features = world.understanding.features(request)
+        look = world.understanding.look(request)
+        features = look.features
+        world.judging.began(request.id, look)
         return View(
             id=request.id,
             app=request.app,
@@ -96,10 +100,15 @@ class Dispatcher:
             profile_reason=reason,
             power=world.telemetry.now.power,
             roster=roster,
+            evidence=world.judging.evidence(request.app, look, roster),
             budget_bytes=world.pool.budget.ram,
             now=world.clock(),
             draw=world.draw(),
         )
+
+    async def judge(self, request: RequestId, score: float) -> ModelId:
+        """Take a verdict on a past answer (see `Judging.judge`)."""
+        return await self._world.judging.judge(request, score, self._world.roster.current())
 
     def decide(self, request: AnyRequest) -> tuple[View, Decision]:
         """Decide and remember it.

@@ -6,6 +6,7 @@ from typing import Protocol
 from edgeroute.domain.decision import Decision, Refusal
 from edgeroute.domain.outcome import Outcome
 from edgeroute.routing.view import View
+from edgeroute.runtime.judging import Judging
 from edgeroute.runtime.record import Record
 from edgeroute.runtime.roster import LiveRoster
 
@@ -32,11 +33,13 @@ class Learner:
     def __init__(
         self,
         roster: LiveRoster,
+        judging: Judging,
         record: Record,
         observer: Observer,
         wall_clock: Callable[[], float],
     ) -> None:
         self._roster = roster
+        self._judging = judging
         self._record = record
         self._observer = observer
         self._wall_clock = wall_clock
@@ -49,6 +52,7 @@ class Learner:
     def ended(self, view: View, outcome: Outcome, app: str) -> None:
         """A request of an app came to its end, whichever."""
         self._roster.learn(outcome)
+        self._judging.ended(view, outcome)
         self._record.ended(view.id, outcome)
         now = self._wall_clock()
         if outcome.target is not None:

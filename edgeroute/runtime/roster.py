@@ -178,6 +178,8 @@ class LiveRoster:
             retry_in_s=status.retry_in_s,
             displaces_s=status.displaces_s,
             scores=card.scores,
+            identity=card.sha256,
+            family="" if card.family == "unknown" else card.family,
             energy=self._consumptions.rates(card.sha256),
             capabilities=card.capabilities,
         )

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from edgeroute.domain.belief import BucketKey, Counts
 from edgeroute.domain.errors import InvalidConfig
 from edgeroute.domain.load import Footprint
 from edgeroute.domain.target import Rates
@@ -52,6 +53,13 @@ END;
 CREATE TABLE IF NOT EXISTS threads (
   sha256 TEXT, engine TEXT, threads INTEGER NOT NULL, PRIMARY KEY (sha256, engine)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS beliefs (
+  origin TEXT, target TEXT, cell TEXT, bucket INTEGER, ok INTEGER NOT NULL, bad INTEGER NOT NULL,
+  PRIMARY KEY (origin, target, cell, bucket)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS verdicts (
+  number INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, score REAL NOT NULL
+);
 CREATE TABLE IF NOT EXISTS consumption (key TEXT PRIMARY KEY, fit BLOB NOT NULL) WITHOUT ROWID;
 """
 
@@ -82,6 +90,7 @@ class SqliteJournal:
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.executescript(_SCHEMA)
             self._db.execute("DELETE FROM decisions WHERE at < ?", (now - _KEPT_S,))
+            self._db.execute("DELETE FROM verdicts WHERE id NOT IN (SELECT id FROM decisions)")
         except sqlite3.Error as error:
             raise self._unusable(error) from error
 
@@ -98,6 +107,26 @@ class SqliteJournal:
         query = "SELECT view, outcome FROM decisions WHERE id = ?"
         rows = await asyncio.wrap_future(self._read(query, (request,)))
         return DecisionRow(*rows[0]) if rows else None
+
+    def write_belief(self, key: BucketKey, counts: Counts) -> None:
+        """Queue what a bucket of verdicts holds now."""
+        self._write("INSERT OR REPLACE INTO beliefs VALUES (?, ?, ?, ?, ?, ?)", (*key, *counts))
+
+    def beliefs(self) -> list[tuple[BucketKey, Counts]]:
+        """Every bucket of verdicts; blocks, for the start only."""
+        query = "SELECT origin, target, cell, bucket, ok, bad FROM beliefs"
+        rows = self._read_now(query, ())
+        return [(BucketKey(*row[:4]), Counts(*row[4:])) for row in rows]
+
+    def write_verdict(self, request: RequestId, score: float) -> None:
+        """Queue that an answer was judged; kept as long as its decision."""
+        self._write("INSERT OR IGNORE INTO verdicts (id, score) VALUES (?, ?)", (request, score))
+
+    async def read_verdict(self, request: RequestId) -> float | None:
+        """The score that an answer was given, after all writes asked for so far."""
+        query = "SELECT score FROM verdicts WHERE id = ?"
+        rows = await asyncio.wrap_future(self._read(query, (request,)))
+        return rows[0][0] if rows else None
 
     def write_footprint(self, sha256: str, plan: str, where: str, learned: Footprint) -> None:
         """Queue a learned footprint; it replaces an older one of the same plan."""

@@ -17,7 +17,7 @@ VERSION = 1
 CONNECTION = -1
 """The id of a `failed` that is about the connection, which then ends."""
 
-Method = Literal["chat", "route", "explain", "status", "models"]
+Method = Literal["chat", "route", "explain", "feedback", "status", "models"]
 
 # ---- app to daemon ------------------------------------------------------------------------------
 
@@ -27,7 +27,7 @@ class Call(msgspec.Struct, frozen=True, tag="call"):
 
     Attributes:
         id: 0 or more.
-        body: JSON, as `POST` has it; `explain` takes `{"id": ...}`, the others take none.
+        body: JSON, as `POST` has it; `explain` takes `{"id": ...}`, `status` and `models` none.
     """
 
     id: int

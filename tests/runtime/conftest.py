@@ -23,10 +23,12 @@ from edgeroute.ports import Look, Provider, Runner
 from edgeroute.residency.cores import Cores
 from edgeroute.residency.placement import PlanOptions
 from edgeroute.residency.pool import ModelSpec, PoolState
+from edgeroute.routing.quality import Quality
 from edgeroute.runtime.consumption import Consumptions
 from edgeroute.runtime.dispatch import Answer, Dispatcher, World
 from edgeroute.runtime.egress import Egress
 from edgeroute.runtime.governor import Governor
+from edgeroute.runtime.judging import Judging
 from edgeroute.runtime.learn import Learner
 from edgeroute.runtime.metering import CpuSeconds, Metering
 from edgeroute.runtime.places import Places
@@ -180,8 +182,10 @@ def build_line(
     roster = LiveRoster(pool, others, slots, lambda _card: RATES, consumptions, metering)
     roster.replace_cards(models, {})
     record, observer = Record(journal), FakeObserver()
+    judging = Judging(Quality(FakeUnderstanding.width), journal, record, "here")
     world = World(
         understanding=FakeUnderstanding(),
+        judging=judging,
         profiles=Profiles({"balanced": Profile("balanced", "")}, "balanced", loop.time, loop.time),
         roster=roster,
         pool=pool,
@@ -190,7 +194,7 @@ def build_line(
         clock=loop.time,
         draw=lambda: 0.5,
     )
-    learner = Learner(roster, record, observer, lambda: 1.0)
+    learner = Learner(roster, judging, record, observer, lambda: 1.0)
     dispatcher = Dispatcher(world, learner)
     return Line(
         dispatcher, pool, backend, memory, journal, record, observer, roster, meters, others

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edgeroute.domain.belief import PARTS, Counts
-from edgeroute.routing.corrector import Corrector
+from edgeroute.routing.corrector import Corrector, solve
 
 GOOD, BAD = Counts(PARTS, 0), Counts(0, PARTS)
 HALF = np.array([0.5, 0.5])
@@ -22,7 +22,7 @@ def teach(
             vector, {"a": GOOD if first else BAD, "b": BAD if first else GOOD}, HALF, HALF
         )
         if corrector.due:
-            corrector.adopt(corrector.solve())
+            corrector.adopt(solve(corrector.problem()))
 
 
 def noise(corrector: Corrector, events: int, rng: np.random.Generator) -> None:
@@ -30,7 +30,7 @@ def noise(corrector: Corrector, events: int, rng: np.random.Generator) -> None:
         verdicts = {name: GOOD if rng.random() < 0.5 else BAD for name in NAMES}
         corrector.observe(rng.choice([-1.0, 1.0], size=3), verdicts, HALF, HALF)
         if corrector.due:
-            corrector.adopt(corrector.solve())
+            corrector.adopt(solve(corrector.problem()))
 
 
 def test_it_is_silent_until_it_has_learnt() -> None:
@@ -82,7 +82,7 @@ def test_an_answer_to_one_target_teaches_nothing_of_the_other() -> None:
         vector = rng.choice([-1.0, 1.0], size=3)
         corrector.observe(vector, {"a": GOOD if vector[0] > 0 else BAD}, HALF[:1], HALF[:1])
         if corrector.due:
-            corrector.adopt(corrector.solve())
+            corrector.adopt(solve(corrector.problem()))
     moved = corrector.correction(np.ones(3), NAMES, HALF, HALF)
     assert moved[0] > 0.2
     assert moved[1] == 0

@@ -5,6 +5,7 @@ import numpy as np
 from edgeroute.domain.belief import PARTS, Counts
 from edgeroute.domain.features import Features, Task
 from edgeroute.routing.candidates import Roster
+from edgeroute.routing.corrector import solve
 from edgeroute.routing.quality import Quality
 from tests.unit.routing.drawn import QWEN_BIG, SMOLLM2
 
@@ -21,7 +22,7 @@ def taught() -> Quality:
         first, second = (GOOD, BAD) if vector[0] > 0 else (BAD, GOOD)
         quality.observe("me", CODING, vector, {QWEN_BIG.id: first, SMOLLM2.id: second}, ROSTER)
         if quality.corrector.due:
-            quality.corrector.adopt(quality.corrector.solve())
+            quality.corrector.adopt(solve(quality.corrector.problem()))
     return quality
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from edgeroute.domain.belief import BucketKey, Counts
 from edgeroute.domain.errors import InvalidConfig
 from edgeroute.domain.load import Footprint
 from edgeroute.domain.target import Rates
@@ -118,3 +119,21 @@ def test_the_last_uses_are_kept(tmp_path: Path) -> None:
     journal.close()
     assert len(uses) == 4000
     assert (uses[0], uses[-1]) == (("m", "app", 10.0, 10.5), ("m", "app", 4009.0, 4009.5))
+
+
+async def test_verdicts_and_beliefs_are_there_after_a_restart(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path / "journal.db", 0.0)
+    key = BucketKey("here/app", "sha", "math", 3)
+    journal.write_decision(RequestId("r1"), 1.0, b"{}")
+    journal.write_belief(key, Counts(16, 0))
+    journal.write_belief(key, Counts(32, 8))
+    journal.write_verdict(RequestId("r1"), 0.5)
+    journal.write_verdict(RequestId("r1"), 1.0)
+    journal.write_verdict(RequestId("without a decision"), 1.0)
+    assert await journal.read_verdict(RequestId("r1")) == 0.5
+    journal.close()
+    again = SqliteJournal(tmp_path / "journal.db", 2.0)
+    assert again.beliefs() == [(key, Counts(32, 8))]
+    assert await again.read_verdict(RequestId("r1")) == 0.5
+    assert await again.read_verdict(RequestId("without a decision")) is None
+    again.close()
