@@ -194,8 +194,8 @@ def _lark(source: str) -> str:
 
 def _refusal(what: str, why: str) -> InvalidRequest:
     why = next(_lines(why), "llguidance gave no reason")[:_MOST_CHARACTERS]
-    kind = Unsupported if why.startswith(("Unimplemented", "Unknown format")) else InvalidRequest
-    return kind(f"{what}: {why}")
+    is_known = "Unimplemented keys" in why or "Unknown format" in why
+    return (Unsupported if is_known else InvalidRequest)(f"{what}: {why}")
 
 
 def _lines(text: str) -> Iterator[str]:

@@ -210,6 +210,15 @@ def test_with_tools_an_answer_may_still_be_text(caller: Worker) -> None:
     assert answer.finish == "length"
 
 
+def test_a_tool_whose_schema_cannot_be_held_is_refused_where_it_must_be(caller: Worker) -> None:
+    tool = replace(TIME, parameters='{"type": "object", "uniqueItems": true}')
+    answer = asked(caller, "Hi", tools=Toolbox((tool,), "required"))
+    assert answer.failed is not None
+    assert answer.failed.code == "unsupported"
+    assert "uniqueItems" in answer.failed.message
+    assert asked(caller, "Hi", tools=Toolbox((tool,))).failed is None
+
+
 def test_tools_and_a_form_together_are_refused(caller: Worker) -> None:
     answer = asked(caller, "Hi", tools=Toolbox((TIME,)), form=form("json"))
     assert answer.failed is not None
