@@ -14,7 +14,7 @@ from typing import Any
 
 import llama_server
 import minilm_gguf
-from clients import Answer, Question, connect, wave, words
+from clients import Question, connect, wave, words
 from servers import SAME_SPIN, Server, Shape, start_edgeroute, start_llama_server
 
 TEXTS = 1000
@@ -47,14 +47,14 @@ def grammar(model: Path, rounds: int) -> list[dict[str, Any]]:
         for fields in kinds.values():  # warms up, not counted
             asyncio.run(wave(server, _plans(rng, 1, fields)))
         for clients in (1, 4):
-            speeds: dict[str, list[float]] = {kind: [] for kind in kinds}
+            costs: dict[str, list[tuple[float, float]]] = {kind: [] for kind in kinds}
             for number in range(rounds):
                 seed = rng.getrandbits(32)
                 turned = [*kinds][number % 3 :] + [*kinds][: number % 3]
                 for kind in turned:
                     plans = _plans(random.Random(seed), clients, kinds[kind])
-                    speeds[kind].append(_speed(asyncio.run(wave(server, plans))))
-            told += [_compared(kind, clients, speeds) for kind in ("grammar", "schema")]
+                    costs[kind].append(_cost(server, plans))
+            told += [_compared(kind, clients, costs) for kind in ("grammar", "schema")]
     finally:
         server.stop()
     return told
@@ -71,28 +71,31 @@ def _plans(rng: random.Random, clients: int, kind: Mapping[str, Any]) -> list[li
     ]
 
 
-def _speed(answers: Sequence[Answer]) -> float:
-    """Tokens per second while answers come, the median of them."""
-    rates = [
-        (answer.tokens - 1) / (answer.times[-1] - answer.times[0])
-        for answer in answers
-        if len(answer.times) > 1
-    ]
-    return statistics.median(rates)
+def _cost(server: Server, plans: list[list[Question]]) -> tuple[float, float]:
+    """Seconds and CPU seconds of a token while answers come, prompts and all."""
+    cpu_s, began = server.cpu_s(), time.perf_counter()
+    answers = asyncio.run(wave(server, plans))
+    took_s, cpu_s = time.perf_counter() - began, server.cpu_s() - cpu_s
+    tokens = sum(answer.tokens for answer in answers)
+    return took_s / tokens, cpu_s / tokens
 
 
-def _compared(kind: str, clients: int, speeds: Mapping[str, Sequence[float]]) -> dict[str, Any]:
-    ratios = [held / free for held, free in zip(speeds[kind], speeds["free"], strict=True)]
+def _compared(
+    kind: str, clients: int, costs: Mapping[str, Sequence[tuple[float, float]]]
+) -> dict[str, Any]:
+    pairs = list(zip(costs[kind], costs["free"], strict=True))
+    speeds = [free[0] / held[0] for held, free in pairs]
     return {
         "case": "grammar",
         "held_to": kind,
         "clients": clients,
         "model": "smollm2",
-        "tok_s_ratio": round(statistics.median(ratios), 3),
-        "tok_s_ratio_min_max": [round(min(ratios), 3), round(max(ratios), 3)],
-        "tok_s": round(statistics.median(speeds[kind]), 1),
-        "free_tok_s": round(statistics.median(speeds["free"]), 1),
-        "rounds": len(ratios),
+        "tok_s_ratio": round(statistics.median(speeds), 3),
+        "tok_s_ratio_min_max": [round(min(speeds), 3), round(max(speeds), 3)],
+        "cpu_per_token_ratio": round(statistics.median(h[1] / f[1] for h, f in pairs), 3),
+        "tok_s": round(1 / statistics.median(held for held, _ in costs[kind]), 1),
+        "free_tok_s": round(1 / statistics.median(free for free, _ in costs["free"]), 1),
+        "rounds": len(pairs),
     }
 
 
