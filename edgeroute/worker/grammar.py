@@ -109,7 +109,7 @@ class Grammars:
         return Grammar(matcher)
 
     def _make_tokenizer(self) -> LLTokenizer:
-        """What llguidance needs to know of the vocabulary: 0.35 s and 22 MB for 49,152 tokens."""
+        """What llguidance needs to know of the vocabulary: 0.35 s, 22 MB for 49,152 tokens."""
         vocab = self._vocab
         marks = [] if self._markup is None else [mark.encode() for mark in self._markup.marks]
         buffer = ctypes.create_string_buffer(4096)
