@@ -354,7 +354,8 @@ class PoolState:
                 resident, self._leases.take_waiters(resident), "too_large", too_large.message + also
             )
         for resident in turn.stops:
-            self._demand.note_eviction(resident.id, now)
+            if not resident.guessed:  # a guess that is given up was never any use to regret
+                self._demand.note_eviction(resident.id, now)
             self._stop(resident, now)
         for resident, placement in turn.starts:
             self._demand.note_load(placement.footprint, now)
@@ -389,6 +390,9 @@ class PoolState:
         if self._leases.queue:
             for resident in self._models.of(Warmth.WARM):
                 yield resident.warm_since + self._settings.min_residency_s
+        loading = self._models.of(Warmth.LOADING)
+        if any(resident not in loading for resident in self._leases.queue.values()):
+            yield from (resident.load_ends_at for resident in loading)  # the disk is free by then
         yield from self._idle.moments(anybody=bool(self._leases))
 
     def _violations(self) -> Iterator[str]:

@@ -14,7 +14,7 @@ from edgeroute.residency.turn import Turn
 
 _AT_A_TIME = 8
 """Models that are looked at per event, so that no event takes long however many there are."""
-_SURE = 0.4
+_SURE = 0.2
 """P(asked for while it is there) from which on a guess is made: the price of a load in loads."""
 _PAUSE_S = 0.2
 _REST_S = 60.0

@@ -80,6 +80,11 @@ class Resident:
         return self.spec.card.pinned
 
     @property
+    def load_ends_at(self) -> float:
+        """When its load should be over, if it loads."""
+        return self.started_at + self.load_s
+
+    @property
     def waiting_since(self) -> float:
         """When its oldest waiter came; there must be one."""
         return next(iter(self.waiters.values()))

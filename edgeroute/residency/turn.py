@@ -65,11 +65,12 @@ class Turn:
 
         1. It loads, is warm (claimed, or ending for a newer self), or backs off: it waits.
         2. It fits no memory that could ever be free: hopeless.
-        3. It is cold and fits: start it.
-        4. It will fit when what is on its way back is back: that is kept for it.
-        5. Idle models can make room: stop the least valuable; their bytes are kept for it.
-        6. It is overdue: claim the memory of models in use; it is kept for it when it is back.
-        7. Else it waits for leases to end, and those behind may pass.
+        3. It is cold, fits, and has the disk: start it.
+        4. It fits, or will when what is on its way back is back: that is kept for it.
+        5. It has no disk yet and is not overdue: nobody goes for it so early.
+        6. Idle models can make room: stop the least valuable; their bytes are kept for it.
+        7. It is overdue: claim the memory of models in use; it is kept for it when it is back.
+        8. Else it waits for leases to end, and those behind may pass.
         """
         obtainable = self._models.obtainable
         placed: list[tuple[Resident, Placement]] = []
@@ -84,15 +85,17 @@ class Turn:
         if placed:
             self._stop([r for r in self._models.of(Warmth.LOADING) if r.guessed and not r.waiters])
         for resident, place in sorted(placed, key=self._urgency):
-            need = place.footprint
+            need, has_disk = place.footprint, self._has_disk(resident)
             if fits(need, self._soon):
-                if resident.state is Warmth.COLD and fits(need, self._free):  # 3
+                if resident.state is Warmth.COLD and has_disk and fits(need, self._free):  # 3
                     self.starts.append((resident, place))
                     self._free = less(self._free, need)
                 self._soon = less(self._soon, need)  # 3 and 4
-            elif not self._evict_for(need) and self._is_overdue(resident):  # 5
-                self._claim_for(need)  # 6
-            # 7
+            elif not has_disk and not self._is_overdue(resident):
+                continue  # 5
+            elif not self._evict_for(need) and self._is_overdue(resident):  # 6
+                self._claim_for(need)  # 7
+            # 8
 
     def shrink(self) -> None:
         """Stop idle models until what is booked fits the budget again, as far as they can.
@@ -131,6 +134,23 @@ class Turn:
         waited_s = sum(self._now - since for since in resident.waiters.values())
         size = place.footprint.ram + sum(place.footprint.gpu)
         return math.inf, -waited_s / max(1, size)
+
+    def _has_disk(self, resident: Resident) -> bool:
+        """Whether its load may begin beside those under way, with which it would share the disk.
+
+        Loads that run one after the other end sooner on average than side by side. A short one
+        still passes a long one where its own waiters gain more by that than the other's lose: they
+        are spared what is left of the other load but for one more of their own, and the other ends
+        later by the whole of theirs. A load that takes longer than it should keeps nobody back.
+        """
+        loading = (each for each in self._models.of(Warmth.LOADING) if each not in self.stops)
+        under_way = [(each, each.load_ends_at - self._now) for each in loading]
+        under_way += [(each, each.load_s) for each, _ in self.starts]
+        own = max(1, len(resident.waiters))
+        return all(
+            left_s <= 0 or (left_s - resident.load_s) * own > resident.load_s * len(each.waiters)
+            for each, left_s in under_way
+        )
 
     def _evict_for(self, need: Footprint) -> bool:
         idle = self._idle(self._settings.min_residency_s)

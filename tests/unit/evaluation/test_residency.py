@@ -53,11 +53,16 @@ def test_a_request_waits_for_its_load_then_for_its_prompt(policy: str) -> None:
     assert told["peak_bytes"] == 100
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", sorted(POLICIES.keys() - {"edgeroute"}))
 def test_running_requests_share_the_device_and_loads_the_disk(policy: str) -> None:
     jobs, _ = run(policy, [row(0.0, "a"), row(0.0, "b")], cards(a=card(), b=card()), 300)
     assert [job.warm_at for job in jobs] == pytest.approx([8.0, 8.0])
     assert [job.first_at for job in jobs] == pytest.approx([10.0, 10.0])
+
+
+def test_the_pool_loads_one_model_after_the_other() -> None:
+    jobs, _ = run("edgeroute", [row(0.0, "a"), row(0.0, "b")], cards(a=card(), b=card()), 300)
+    assert [job.warm_at for job in jobs] == pytest.approx([4.0, 8.0])
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -105,6 +105,13 @@ def test_a_guess_is_given_up_the_moment_that_somebody_waits_for_another_load() -
     assert shell.state.guesses.wasted_bytes == size, "its load takes a second"
 
 
+def test_a_guess_that_is_given_up_is_no_eviction_to_regret() -> None:
+    shell = guessing()
+    shell.ask("other")
+    assert shell.stopping == {"translate"}
+    assert "translate" not in shell.state._demand._evicted
+
+
 def test_a_guess_that_is_asked_for_while_it_loads_is_as_any_other_load() -> None:
     shell = guessing()
     waiting = shell.ask("translate")
@@ -120,7 +127,7 @@ def test_a_guess_that_does_not_load_is_tried_no_more_until_it_may() -> None:
     shell.fail("translate")
     shell.reclaim("translate")
     assert shell.warmth("translate") is Warmth.FAILED
-    assert shell.starting == set()
+    assert "translate" not in shell.starting
     assert shell.state.guesses.used == 0
 
 

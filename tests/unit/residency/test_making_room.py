@@ -182,9 +182,10 @@ def test_nobody_passes_one_that_has_waited_too_long() -> None:
     assert shell.starting == set(), "350 would fit, but then 700 would not when 600 are back"
     shell.ask("tiny")
     assert shell.starting == {"tiny"}, "there is room for both"
+    shell.load("tiny")
     shell.drop(leased)
     shell.end("leased")
-    assert shell.starting == {"tiny", "large"}
+    assert shell.starting == {"large"}
 
 
 def test_a_busy_model_takes_no_new_leases_once_another_has_waited_too_long() -> None:
@@ -242,6 +243,49 @@ def test_a_claim_ends_with_the_one_who_made_it() -> None:
     assert behind in shell.waiting
     shell.drop(wanted)
     assert behind in shell.granted
+
+
+def test_loads_that_take_as_long_come_one_after_the_other() -> None:
+    shell = Shell(spec("a", 300, load_s=4.0), spec("b", 300, load_s=4.0))
+    shell.ask("a"), shell.ask("b")
+    assert shell.starting == {"a"}, "side by side both would take eight seconds"
+    shell.load("a")
+    assert shell.starting == {"b"}
+
+
+def test_a_short_load_passes_a_long_one_where_more_is_gained_than_lost() -> None:
+    shell = Shell(spec("long", 300, load_s=9.0), spec("short", 300, load_s=2.0))
+    shell.ask("long")
+    shell.wait(4)
+    shell.ask("short")
+    assert shell.starting == {"long", "short"}, "spared 3 s, and 2 s lost"
+
+
+def test_a_short_load_passes_nobody_for_whom_many_wait() -> None:
+    shell = Shell(spec("long", 300, load_s=9.0), spec("short", 300, load_s=2.0))
+    shell.ask("long"), shell.ask("long")
+    shell.wait(4)
+    shell.ask("short")
+    assert shell.starting == {"long"}, "spared 3 s, and twice 2 s lost"
+
+
+def test_a_load_that_hangs_keeps_nobody_back() -> None:
+    shell = Shell(spec("hangs", 300, load_s=4.0), spec("b", 300, load_s=4.0))
+    shell.ask("hangs"), shell.ask("b")
+    assert shell.wake_at == shell.now + 4.0
+    shell.wait(4.0)
+    assert shell.starting == {"hangs", "b"}
+
+
+def test_nobody_is_evicted_before_the_disk_is_free() -> None:
+    shell = Shell(spec("idle", 600), spec("a", 300, load_s=4.0), spec("b", 600, load_s=4.0))
+    shell.warm("idle")
+    shell.wait(5)
+    shell.ask("a"), shell.ask("b")
+    assert shell.starting == {"a"}
+    assert shell.stopping == set()
+    shell.load("a")
+    assert shell.stopping == {"idle"}
 
 
 def test_gpu_memory_is_a_domain_of_its_own() -> None:
