@@ -17,6 +17,10 @@ _REGRETTED_S = 300.0
 _STORM_S = 600.0
 _STORM_REGRETS = 3
 _TURNOVER_S = 1_800.0
+_SWAP_S = 2.0
+"""What a load costs beside its own seconds: the disk that others wait for, prompts read anew. On
+Zipf traffic 1 to 4 s are the same within the noise; without it, models in a circle are loaded 12%
+more often (bench/results/2026-11-23-residency.md)."""
 _LEAST_TENURE_S, _GREATEST_TENURE_S = 60.0, 1_800.0
 
 
@@ -80,12 +84,8 @@ class Demand:
         self._evicted[model] = now
 
     def worth(self, model: ModelId, load_s: float, now: float) -> float:
-        """What a warm model saves by staying: P(reuse) x the seconds that a load takes.
-
-        In a swap storm every load counts the same, so that those stay who are back first (Belady
-        1966): it is the number of swaps that keeps anybody from being served.
-        """
-        return self.reuse.rate(model, now) * (1.0 if self.storms(now) else load_s)
+        """What a warm model saves by staying: P(reuse) x the seconds that a load costs."""
+        return self.reuse.rate(model, now) * (load_s + _SWAP_S)
 
     def forget(self, model: ModelId) -> None:
         """A model was removed."""

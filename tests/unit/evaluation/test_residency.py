@@ -61,7 +61,9 @@ def test_running_requests_share_the_device_and_loads_the_disk(policy: str) -> No
 
 
 def test_the_pool_loads_one_model_after_the_other() -> None:
-    jobs, _ = run("edgeroute", [row(0.0, "a"), row(0.0, "b")], cards(a=card(), b=card()), 300)
+    large = card(100_000_000)
+    of = cards(a=large, b=large)
+    jobs, _ = run("edgeroute", [row(0.0, "a"), row(0.0, "b")], of, 300_000_000)
     assert [job.warm_at for job in jobs] == pytest.approx([4.0, 8.0])
 
 
