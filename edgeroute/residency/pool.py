@@ -347,12 +347,11 @@ class PoolState:
             return
         turn = Turn(self._models, self._demand, now, self._settings)
         turn.serve(self._leases.queue.values())
-        pinned = self._models.pinned.ram
-        also = f"; pinned models hold {format_bytes(pinned)}" if pinned else ""
         for resident, too_large in turn.hopeless:
-            self._deny(
-                resident, self._leases.take_waiters(resident), "too_large", too_large.message + also
-            )
+            pinned = self._models.pinned.ram
+            also = f"; pinned models hold {format_bytes(pinned)}" if pinned else ""
+            waiters = self._leases.take_waiters(resident)
+            self._deny(resident, waiters, "too_large", too_large.message + also)
         for resident in turn.stops:
             if not resident.guessed:  # a guess that is given up was never any use to regret
                 self._demand.note_eviction(resident.id, now)

@@ -7,6 +7,7 @@ those will be missed for who go; where it was wrong, it is charged.
 from dataclasses import dataclass
 
 from edgeroute.domain.target import Warmth
+from edgeroute.domain.units import ModelId
 from edgeroute.residency.placement import Placement
 from edgeroute.residency.registry import Registry
 from edgeroute.residency.resident import Resident
@@ -53,11 +54,10 @@ class Guess:
     resident: Resident
     placement: Placement
     victims: tuple[Resident, ...]
-    gain_s: float
 
 
 class Prewarm:
-    """Looks through the cold models, some at a time.
+    """Looks through the cold models, some at a time, then weighs the likeliest, one at a time.
 
     Attributes:
         rest_s: Seconds until the next look, after one that found nothing.
@@ -65,18 +65,16 @@ class Prewarm:
 
     def __init__(self) -> None:
         self.rest_s = 0.0
-        self._left: list[Resident] = []
-        self._best: Resident | None = None
-        self._room_made = False
+        self._unseen: list[Resident] | None = None
+        self._hopes: list[tuple[float, ModelId]] = []
 
     def begin(self) -> None:
         """Something has changed: look through all models again."""
-        self._left = []
-        self._best = None
-        self._room_made = False
+        self._unseen = None
+        self._hopes = []
 
     def look(self, models: Registry, turn: Turn, tenure_s: float, now: float) -> Guess | None:
-        """The best guess once all models were looked at; `None` before, or where there is none.
+        """The guess that promises most and is worth its victims; `None` before, or without one.
 
         Args:
             models: All models.
@@ -84,29 +82,35 @@ class Prewarm:
             tenure_s: How long a model may be expected to stay.
             now: Seconds.
         """
-        if not self._left and not self._room_made:
-            self._left = models.of(Warmth.COLD)
-        some, self._left = self._left[:_AT_A_TIME], self._left[_AT_A_TIME:]
-        if self._best is not None:
-            some.append(self._best)
-        guesses = (_weigh(models, turn, each, tenure_s, now) for each in some)
-        best = max(filter(None, guesses), key=lambda guess: guess.gain_s, default=None)
-        self._best = None if best is None else best.resident
-        if self._left:
-            self.rest_s = _PAUSE_S
+        if self._unseen is None:
+            self._unseen = models.of(Warmth.COLD)
+        some, self._unseen = self._unseen[:_AT_A_TIME], self._unseen[_AT_A_TIME:]
+        promises = ((_promise_s(each, turn, tenure_s, now), each.id) for each in some)
+        self._hopes += [promise for promise in promises if promise[0] > 0]
+        self.rest_s = _PAUSE_S
+        if self._unseen:
             return None
-        self.rest_s = _REST_S
-        self._room_made = best is not None and bool(best.victims)
-        return best
+        if not self._hopes:
+            self.begin()
+            self.rest_s = _REST_S
+            return None
+        best = max(self._hopes)
+        guess = _weigh(models, turn, best[1], tenure_s, now)
+        if guess is None:
+            self._hopes.remove(best)
+        return guess
+
+
+def _promise_s(resident: Resident, turn: Turn, tenure_s: float, now: float) -> float:
+    """Seconds of waiting that a load saves, less its price; nobody else counted."""
+    return (turn.reuse.chance(resident.id, now, tenure_s) - _SURE) * resident.load_s
 
 
 def _weigh(
-    models: Registry, turn: Turn, resident: Resident, tenure_s: float, now: float
+    models: Registry, turn: Turn, model: ModelId, tenure_s: float, now: float
 ) -> Guess | None:
-    if resident.state is not Warmth.COLD or resident.removed or resident.backs_off(now):
-        return None
-    chance = turn.reuse.chance(resident.id, now, tenure_s)
-    if chance < _SURE:
+    resident = models.get(model)
+    if resident is None or resident.state is not Warmth.COLD or resident.backs_off(now):
         return None
     placed = models.place(resident, models.obtainable)
     if not isinstance(placed, Placement):
@@ -115,5 +119,6 @@ def _weigh(
     if victims is None:
         return None
     missed_s = sum(turn.reuse.chance(v.id, now, tenure_s) * v.load_s for v in victims)
-    gain_s = (chance - _SURE) * resident.load_s - missed_s
-    return Guess(resident, placed, tuple(victims), gain_s) if gain_s > 0 else None
+    if _promise_s(resident, turn, tenure_s, now) <= missed_s:
+        return None
+    return Guess(resident, placed, tuple(victims))

@@ -15,6 +15,8 @@ from edgeroute.residency.sequence import WINDOW_S, Sequence
 _TRAFFIC_KEPT = 0.98
 _PRIOR = 6.0
 """Pauses that a model's plain rate counts for beside those that it was seen to make."""
+_STANDS = 0.125
+"""Of the present pause, for how long a rate stands before it is worked out again."""
 _NEVER = 1e-9
 _NEWS = 4.0
 _CERTAIN = 0.99
@@ -32,6 +34,7 @@ class Reuse:
         self._habits: dict[ModelId, Habit] = {}
         self._daytimes: dict[ModelId, Daytime] = {}
         self._sequence = Sequence()
+        self._plain: dict[ModelId, tuple[float, float]] = {}  # a rate, and until when it stands
         self._asks = 0.0
         self._seconds = 0.0
         self._last: float | None = None
@@ -48,6 +51,7 @@ class Reuse:
             self._daytimes[model] = Daytime(int((now - self.midnight) // 86_400.0))
         else:
             habit.ask(now)
+        self._plain.pop(model, None)
         self._daytimes[model].note(now - self.midnight)
         self._sequence.note(model, app, now)
 
@@ -56,10 +60,12 @@ class Reuse:
         habit = self._habits.get(model)
         if habit is not None:
             habit.last = now
+            self._plain.pop(model, None)
 
     def forget(self, model: ModelId) -> None:
         """The model was removed."""
         self._habits.pop(model, None)
+        self._plain.pop(model, None)
         self._daytimes.pop(model, None)
         self._sequence.forget(model)
 
@@ -72,9 +78,10 @@ class Reuse:
         habit = self._habits.get(model)
         if habit is None:
             return _NEVER
-        n, left_s = habit.survivors(now)
-        wait_s = (left_s + _PRIOR * habit.typical_s(now, self._usual_s)) / (n + _PRIOR)
-        rate = 1.0 / max(1e-3, wait_s)
+        until, rate = self._plain.get(model, (-math.inf, 0.0))
+        if now >= until:
+            rate = self._plain_rate(habit, now)
+            self._plain[model] = now + _STANDS * (now - habit.last), rate
         if self._sequence.expects(model, now):
             plain = 1.0 - math.exp(-rate * WINDOW_S)
             follows = self._sequence.chance(model, now, plain)
@@ -94,6 +101,11 @@ class Reuse:
         soon = now - self.midnight + min(horizon_s, SLOT_S) / 2
         by_hour = self._daytimes[model].chance(soon) * min(1.0, horizon_s / SLOT_S)
         return max(by_hour, self._sequence.chance(model, now, by_pause))
+
+    def _plain_rate(self, habit: Habit, now: float) -> float:
+        n, left_s = habit.survivors(now)
+        wait_s = (left_s + _PRIOR * habit.typical_s(now, self._usual_s)) / (n + _PRIOR)
+        return 1.0 / max(1e-3, wait_s)
 
     @property
     def _usual_s(self) -> float:

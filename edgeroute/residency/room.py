@@ -5,8 +5,8 @@ staying warm. Knows neither states nor leases: who may be evicted is said by the
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
+from typing import NamedTuple
 
 from edgeroute.domain.hardware import Gpu, Memory
 from edgeroute.domain.load import Budget, Footprint
@@ -126,8 +126,7 @@ def _at(domains: Sequence[int], index: int) -> int:
 # ---- eviction ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A model that may be evicted.
 
     Attributes:
