@@ -80,8 +80,10 @@ class Leases:
         return wait_s
 
     def moments(self, settings: Settings, *, storms: bool) -> Iterator[float]:
-        """When those who wait are tried again, or have waited too long."""
+        """When who waits is tried again or has waited too long, or the disk should be free."""
         for resident in self.queue.values():
+            if resident.state is Warmth.LOADING and len(self.queue) > 1:
+                yield resident.load_ends_at
             yield resident.retry_at
             yield resident.overdue_at(settings, storms=storms)
 

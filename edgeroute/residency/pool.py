@@ -389,9 +389,6 @@ class PoolState:
         if self._leases.queue:
             for resident in self._models.of(Warmth.WARM):
                 yield resident.warm_since + self._settings.min_residency_s
-        loading = self._models.of(Warmth.LOADING)
-        if any(resident not in loading for resident in self._leases.queue.values()):
-            yield from (resident.load_ends_at for resident in loading)  # the disk is free by then
         yield from self._idle.moments(anybody=bool(self._leases))
 
     def _violations(self) -> Iterator[str]:
