@@ -107,10 +107,10 @@ def test_a_guess_is_given_up_the_moment_that_somebody_waits_for_another_load() -
 
 def test_a_guess_that_is_given_up_is_no_eviction_to_regret() -> None:
     shell = guessing()
-    before = shell.state._demand._evicted["translate"]
+    before = shell.state._demand._evicted[ModelId("translate")]
     shell.ask("other")
     assert shell.stopping == {"translate"}
-    assert shell.state._demand._evicted["translate"] == before
+    assert shell.state._demand._evicted[ModelId("translate")] == before
 
 
 def test_a_guess_that_is_asked_for_while_it_loads_is_as_any_other_load() -> None:
