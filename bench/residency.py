@@ -40,8 +40,10 @@ from edgeroute.residency.messages import (
 from edgeroute.residency.pool import PoolState
 
 _SHARES = {
-    "zipf-40": (0.25, 0.4, 0.6), "laptop-week": (0.6,), "azure-mix": (0.4,), "thrash": (0.8,),
+    "zipf-40": (0.25, 0.4, 0.6), "laptop-week": (0.6,), "azure-mix": (0.4,),
+    "thrash": (0.8, 0.9613),
 }  # fmt: skip
+"""80% of what the models of `thrash` hold, with 8192 tokens each, are 96.13% of their weights."""
 _COUNTED_FROM_S = {"laptop-week": 2 * 86_400.0}
 """The first two days are there to learn from."""
 _MODELS = 200
