@@ -4,8 +4,10 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable
 
+from edgeroute.catalog.cloud_energy import CloudEnergy
 from edgeroute.domain.hardware import Cpu
 from edgeroute.domain.units import ModelId
+from edgeroute.routing.cloud_energy import by_size
 from edgeroute.routing.estimate import WATTS_PER_THREAD
 from edgeroute.runtime.consumption import Consumptions
 from edgeroute.runtime.metering import CpuSeconds, Metering
@@ -43,4 +45,5 @@ def day_clock() -> float:
 
 def build_consumptions(journal: SqliteJournal, engine: str) -> Consumptions:
     """What queries take, as far as earlier runs have learnt it."""
-    return Consumptions(journal.consumption(), journal.write_consumption, engine)
+    elsewhere = CloudEnergy(by_size)
+    return Consumptions(journal.consumption(), journal.write_consumption, engine, elsewhere.of)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from edgeroute.domain.energy import EnergyRates
+from edgeroute.domain.energy import EnergyRates, RemoteEnergy
 from edgeroute.domain.hardware import Telemetry
 from edgeroute.domain.outcome import Outcome
 from edgeroute.domain.target import Rates
@@ -25,14 +25,20 @@ class Consumptions:
         kept: From earlier runs, by key.
         write: Keeps one.
         engine: Engine and version; another one takes other joules.
+        remote: What a query takes where others compute, by the target's name.
     """
 
     def __init__(
-        self, kept: Mapping[str, bytes], write: Callable[[str, bytes], None], engine: str
+        self,
+        kept: Mapping[str, bytes],
+        write: Callable[[str, bytes], None],
+        engine: str,
+        remote: Callable[[str], RemoteEnergy | None] = lambda _target: None,
     ) -> None:
         self._fits = {key: msgspec.json.decode(fit, type=Consumption) for key, fit in kept.items()}
         self._write = write
         self._engine = engine
+        self.remote = remote
         self._conditions = ""
 
     def set_conditions(self, telemetry: Telemetry) -> bool:

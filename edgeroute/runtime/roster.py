@@ -185,7 +185,9 @@ class LiveRoster:
         )
 
     def _provided(self, target: Target) -> Target:
-        return replace(target, rates=self._rates.setdefault(target.id, target.rates))
+        remote = None if target.zone is Zone.DEVICE else self._consumptions.remote(target.id)
+        rates = self._rates.setdefault(target.id, target.rates)
+        return replace(target, rates=rates, remote=remote)
 
     def _latency_s(self, outcome: Outcome, rates: Rates) -> float | None:
         """What the first token of somebody else's target took besides reading the prompt."""

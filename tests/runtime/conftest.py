@@ -11,6 +11,7 @@ import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 
 from edgeroute.domain.card import ModelCard, ModelShape
+from edgeroute.domain.energy import RemoteEnergy
 from edgeroute.domain.features import Features, Task
 from edgeroute.domain.hardware import Hardware, Memory, Telemetry
 from edgeroute.domain.load import Budget, EchoBehaviour, Footprint, LoadPlan
@@ -45,6 +46,7 @@ NONE = Bytes(0)
 SHAPE = ModelShape(
     "echo", "echo", 0, NONE, 1, 0, 256, 8192, NONE, NONE, NONE, NONE, "none", True, False
 )
+AFAR = RemoteEnergy((10.0, 20.0, 50.0), (0.1, 0.2, 0.5), "a test")
 RATES = Rates(load_s=1.0, prefill_tok_s=1000.0, decode_tok_s=50.0, watts=10.0)
 
 
@@ -178,7 +180,7 @@ def build_line(
         loop.time,
     )
     others = Providers(providers, Egress(scan_texts), loop.time)
-    consumptions = Consumptions({}, journal.write_consumption, "fake")
+    consumptions = Consumptions({}, journal.write_consumption, "fake", lambda _: AFAR)
     roster = LiveRoster(pool, others, slots, lambda _card: RATES, consumptions, metering)
     roster.replace_cards(models, {})
     record, observer = Record(journal), FakeObserver()

@@ -27,7 +27,7 @@ from edgeroute.domain.units import ModelId, RequestId
 from edgeroute.runtime.egress import Egress
 from edgeroute.understanding.sensitivity import scan_texts
 from tests.fakes import FakeProvider
-from tests.runtime.conftest import Line, asking, build_line, card, text_of
+from tests.runtime.conftest import AFAR, Line, asking, build_line, card, text_of
 
 pytestmark = pytest.mark.looptime
 
@@ -83,6 +83,22 @@ async def test_a_public_question_goes_to_the_better_target_elsewhere_and_is_paid
         assert outcome.usd == pytest.approx((1000 * 0.5 + 2000 * 1.5) / 1e6)
         assert not outcome.estimated
         assert [(a.target, a.error) for a in outcome.attempts] == [("box/big", None)]
+
+
+async def test_its_joules_are_the_worlds_and_not_this_devices() -> None:
+    async with beside(FakeProvider(CLOUD)) as line:
+        async with line.dispatcher.answer(public("two plus two")) as answer:
+            expected = answer.decision.chosen.estimate
+            await text_of(answer)
+        spent = line.observer.outcomes[0].spent
+        assert spent is not None
+        assert spent.device.joules == 0.0
+        told = AFAR.energy(line.observer.outcomes[0].completion_tokens)
+        assert (spent.system.low, spent.system.joules, spent.system.high) == (
+            told.low, told.joules, told.high,
+        )  # fmt: skip
+        assert spent.system.quality == "model"
+        assert expected.system.low < expected.system.joules < expected.system.high
 
 
 @pytest.mark.parametrize("label", [Label.INTERNAL, Label.PRIVATE, Label.SECRET])
