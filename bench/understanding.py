@@ -61,7 +61,7 @@ TOKENS = (16, 64, 256, 1000)
 MINILM_POSITIONS = 510
 RATE, BUCKET_RATE, BATCH, EPOCHS = 0.01, 0.03, 256, 15
 PAUSE_S = 0.002
-READS_A_TURN = 50
+READS_A_TURN = 9
 SMALL = np.arange(64, dtype=np.float32)
 TEXT = (
     "Could you please go through the notes from the last meeting of the allotment society and "
@@ -325,7 +325,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     options = parser.parse_args()
-    seconds = 1.0 if options.quick else 12.0
+    seconds = 1.0 if options.quick else 20.0
     vocabulary = (MODEL / VOCABULARY).read_text(encoding="utf-8").split("\n")[:-1]
     tokenizer = Tokenizer(vocabulary)
     encoder = Encoder.load(MODEL)

@@ -23,9 +23,12 @@ def tasks(options: argparse.Namespace) -> int:
     """Print how well tasks are recognised."""
     rows = read_rows(Path(options.file), on_tasks.TaskRow)
     predictions = on_tasks.predict(rows, Reader.load(shipped("models") / "understanding"))
+    report = on_tasks.report(predictions)
     if options.out:
         write_rows(Path(options.out), on_tasks.out_rows(predictions))
-    _tell(on_tasks.report(predictions), as_json=options.json)
+    elif not report["n"]:
+        raise InvalidRequest("no row has a task", hint='give rows a "task", or use --out')
+    _tell(report, as_json=options.json)
     return 0
 
 
@@ -33,9 +36,15 @@ def sensitivity(options: argparse.Namespace) -> int:
     """Print how well identifiers and secrets are found."""
     rows = read_rows(Path(options.file), on_sensitivity.SensitivityRow)
     predictions = on_sensitivity.predict(rows)
+    report = on_sensitivity.report(predictions)
     if options.out:
         write_rows(Path(options.out), on_sensitivity.out_rows(predictions))
-    _tell(on_sensitivity.report(predictions), as_json=options.json)
+    elif not report["n"]:
+        raise InvalidRequest(
+            "no row says whether it is sensitive",
+            hint='give rows "sensitive" or "spans", or use --out',
+        )
+    _tell(report, as_json=options.json)
     return 0
 
 

@@ -1,10 +1,11 @@
-"""Rows of a labelled file: one JSON object per line."""
+"""Rows of a labelled file, one JSON object per line, and how long one took."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+import numpy as np
 
 from edgeroute.domain.errors import InvalidRequest
 
@@ -34,3 +35,11 @@ def write_rows(path: Path, rows: Iterator[dict[str, object]]) -> None:
     with path.open("wb") as lines:
         for row in rows:
             lines.write(msgspec.json.encode(row) + b"\n")
+
+
+def latency_us(took_us: Sequence[float]) -> dict[str, float | None]:
+    """The median and the 99th percentile of microseconds; `None` where nothing was timed."""
+    if not took_us:
+        return {"p50": None, "p99": None}
+    p50, p99 = np.percentile(took_us, (50, 99))
+    return {"p50": round(float(p50), 1), "p99": round(float(p99), 1)}

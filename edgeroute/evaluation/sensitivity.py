@@ -14,12 +14,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
-import numpy as np
 
-from edgeroute.domain.errors import InvalidRequest
 from edgeroute.domain.privacy import Label
 from edgeroute.domain.request import AUTO, Message, Request
 from edgeroute.domain.units import RequestId
+from edgeroute.evaluation.rows import latency_us
 from edgeroute.understanding.sensitivity import Finding, scan, scan_request
 
 
@@ -90,18 +89,9 @@ def report(predictions: Sequence[Prediction]) -> dict[str, object]:
     """Figures over the rows that say whether they are sensitive; the time is over all.
 
     Shares are `None` where there is no row of the kind.
-
-    Raises:
-        InvalidRequest: No row says whether it is sensitive.
     """
     sensitive = [made.flagged for made in predictions if made.row.is_sensitive is True]
     clean = [made.flagged for made in predictions if made.row.is_sensitive is False]
-    if not sensitive and not clean:
-        raise InvalidRequest(
-            "no row says whether it is sensitive",
-            hint='give rows "sensitive" or "spans", or use --out alone',
-        )
-    took = [made.took_us for made in predictions]
     return {
         "n": len(sensitive) + len(clean),
         "sensitive": {"n": len(sensitive), "recall": _share(sensitive)},
@@ -110,10 +100,7 @@ def report(predictions: Sequence[Prediction]) -> dict[str, object]:
             kind: {"n": len(found), "recall": _share(found)}
             for kind, found in sorted(_found_by_type(predictions).items())
         },
-        "latency_us": {
-            "p50": round(float(np.percentile(took, 50)), 1),
-            "p99": round(float(np.percentile(took, 99)), 1),
-        },
+        "latency_us": latency_us([made.took_us for made in predictions]),
     }
 
 

@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from edgeroute.domain.errors import InvalidRequest
 from edgeroute.domain.features import Task
 from edgeroute.domain.request import AUTO, Message, Request
 from edgeroute.domain.units import RequestId
+from edgeroute.evaluation.rows import latency_us
 from edgeroute.ports import Understanding
 
 _BINS = 15
@@ -76,18 +76,16 @@ def report(predictions: Sequence[Prediction]) -> dict[str, object]:
 
     `macro_accuracy` is the mean over tasks with at least 30 rows, `macro_source` the mean over
     sources, `macro_f1` the mean over the tasks that occur as labels, `ece` the expected
-    calibration error over 15 bins of equal count (Guo et al. 2017, arXiv:1706.04599).
-
-    Raises:
-        InvalidRequest: No row has a label.
+    calibration error over 15 bins of equal count (Guo et al. 2017, arXiv:1706.04599). Without any
+    label `n` is 0 and there is nothing but the time.
     """
     labelled = [made for made in predictions if made.row.task is not None]
+    latency = {"latency_us": latency_us([made.took_us for made in predictions])}
     if not labelled:
-        raise InvalidRequest("no row has a task", hint='give rows a "task", or use --out alone')
+        return {"n": 0, **latency}
     by_task = _accuracies(labelled, lambda made: str(made.row.task))
     by_source = _accuracies(labelled, lambda made: made.row.source or "")
     of_size = [accuracy for n, accuracy in by_task.values() if n >= _MIN_ROWS]
-    took = np.array([made.took_us for made in predictions])
     return {
         "n": len(labelled),
         "accuracy": _round(np.mean([made.right for made in labelled])),
@@ -97,10 +95,7 @@ def report(predictions: Sequence[Prediction]) -> dict[str, object]:
         "ece": _round(_calibration_error(labelled)),
         "by_task": _table(by_task),
         "by_source": _table(by_source),
-        "latency_us": {
-            "p50": round(float(np.percentile(took, 50)), 1),
-            "p99": round(float(np.percentile(took, 99)), 1),
-        },
+        **latency,
     }
 
 

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.unit.understanding.authored import AUTHORED
 
 EVAL = [sys.executable, "-m", "edgeroute.cli.main", "eval"]
@@ -79,3 +81,16 @@ def test_a_bad_line_is_named_and_a_missing_file_too(tmp_path: Path) -> None:
     gone = run("sensitivity", str(tmp_path / "gone.jsonl"))
     assert gone.returncode == 1
     assert "gone.jsonl" in gone.stderr
+
+
+@pytest.mark.parametrize("kind", ["tasks", "sensitivity"])
+def test_rows_without_labels_are_predicted_and_no_figures_are_made_up(
+    kind: str, tmp_path: Path
+) -> None:
+    file = lines([{"id": 1, "text": "What is the capital of Australia?"}], tmp_path / "rows.jsonl")
+    out = tmp_path / "out.jsonl"
+    assert figures(kind, file, "--out", str(out))["n"] == 0
+    assert len(out.read_text().splitlines()) == 1
+    done = run(kind, file)
+    assert done.returncode == 2
+    assert "no row" in done.stderr
