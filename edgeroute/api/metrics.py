@@ -60,6 +60,9 @@ class Metrics:
             ["app", "target", "of", "quality"],
             registry=self._registry,
         )
+        self._usd = Counter(
+            "edgeroute_usd", "Dollars by what was counted", ["target"], registry=self._registry
+        )
         self._ttft = Histogram(
             "edgeroute_ttft_seconds",
             "From acceptance to the first token",
@@ -84,6 +87,8 @@ class Metrics:
             for of in ("device", "system"):
                 energy: Energy = getattr(outcome.spent, of)
                 self._joules.labels(view.app, target, of, energy.quality).inc(energy.joules)
+        if outcome.usd:
+            self._usd.labels(target).inc(outcome.usd)
         if outcome.ttft_s is not None:
             self._ttft.labels(target).observe(outcome.ttft_s)
         for attempt in outcome.attempts:

@@ -7,6 +7,7 @@ from pathlib import Path
 from edgeroute.backends.engine import engine_name, library_folder, offloads
 from edgeroute.backends.states import KEEPS_CONVERSATIONS
 from edgeroute.catalog import Catalog
+from edgeroute.cli.elsewhere import elsewhere_lines, everyone_elsewhere
 from edgeroute.cli.show import power_line, print_json, table
 from edgeroute.config import Folders
 from edgeroute.domain.energy import Metered
@@ -74,6 +75,9 @@ def doctor(options: argparse.Namespace) -> int:
         engine = {"name": engine_name(), "offloads": gpu_engine}
         energy = {"meters": metered, "gaps": meters.gaps}
         facts = {"hardware": hardware, "telemetry": telemetry, "energy": energy, "engine": engine}
+        if options.root is None:  # a drawn machine has no settings
+            found = everyone_elsewhere(Folders.from_environment())
+            facts["elsewhere"] = [place._asdict() for place in found]
         print_json({"root": str(root), **facts})
         return 0
     print(*_doctor_lines(hardware, telemetry), *_meter_lines(metered, meters.gaps), sep="\n")
@@ -85,6 +89,9 @@ def doctor(options: argparse.Namespace) -> int:
         print("          conversations are read again when a model returns: saving needs Linux")
     if telemetry.gpus and not gpu_engine:
         print("          the GPU is not used: install its toolkit, then run ./setup_hw.sh again")
+    if options.root is None:  # a drawn machine has no settings
+        for line in elsewhere_lines(Folders.from_environment()):
+            print(line)
     return 0
 
 

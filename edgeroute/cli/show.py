@@ -52,6 +52,8 @@ def _outcome_lines(account: dict[str, Any]) -> Iterator[str]:
         took.append(f"first after {format_seconds(ttft_s)}")
     if speed is not None:
         took.append(f"{speed:.0f} tok/s")
+    if account["usd"]:
+        took.append(f"{'at most ' if usage['estimated'] else ''}${account['usd']:.2g}")
     yield f"  took      {', '.join(took)}"
     for attempt in account["attempts"]:
         if attempt["error"] is not None:

@@ -58,6 +58,10 @@ def status_lines(facts: Mapping[str, Any]) -> Iterator[str]:
             held["saved conversations"] = model["conversations"]
             parts = (f"{name} {format_bytes(size)}" for name, size in held.items() if size)
             yield f"{model['id']} holds {', '.join(parts)}"
+    for provider in facts["providers"]:
+        offered = ", ".join(target["id"] for target in provider["targets"])
+        there = "is there" if provider["reachable"] else provider["reason"]
+        yield f"elsewhere {offered or provider['name']}: {there}"
     for model in facts["unavailable"]:
         yield f"{model['id']}: {model['reason']}"
 

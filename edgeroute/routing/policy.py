@@ -18,3 +18,25 @@ def ceiling(zone: Zone, max_label: Label) -> Label:
 def farthest(limits: Limits, profile: Profile) -> Zone:
     """The zone that a request may go to at most."""
     return Zone.DEVICE if limits.on_device else profile.farthest
+
+
+def never(zone: Zone, max_label: Label, usual: Label, profile: Profile) -> tuple[str, str] | None:
+    """Why a target is asked nothing that is usual, and what would change that.
+
+    Args:
+        zone: Where the target runs.
+        max_label: The most private label that it may see.
+        usual: The label of requests that have none.
+        profile: The one that holds where a request names none.
+
+    Returns:
+        Two sentences, or `None` where it may be asked.
+    """
+    seen = ceiling(zone, max_label)
+    if zone > profile.farthest:
+        reason = f"profile {profile.name} goes no farther than {profile.farthest.word}"
+        return reason, f"choose a profile with farthest = '{zone.word}'"
+    if usual > seen:
+        reason = f"it may see up to {seen.word}, and a request without a label is {usual.word}"
+        return reason, f"set max_label = '{usual.word}', or label requests {seen.word}"
+    return None

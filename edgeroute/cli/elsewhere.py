@@ -1,0 +1,76 @@
+"""What `doctor` says of destinations and tools: which of them can never be chosen, and why."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from edgeroute.catalog import Catalog
+from edgeroute.client import Client, DaemonUnreachable
+from edgeroute.config import Folders, Settings
+from edgeroute.domain.errors import EdgeRouteError
+from edgeroute.domain.privacy import Label, Zone
+from edgeroute.domain.profile import Profile
+from edgeroute.routing.policy import never
+
+_USUAL = Label.PRIVATE
+"""The label of a request that has none (see `domain/request.Query`)."""
+
+
+class Elsewhere(NamedTuple):
+    """One destination or tool.
+
+    Attributes:
+        reason: Why it is never chosen; `None` where it may be.
+        change: What would change that.
+    """
+
+    name: str
+    zone: str
+    max_label: str
+    reason: str | None = None
+    change: str | None = None
+
+
+def everyone_elsewhere(folders: Folders) -> list[Elsewhere]:
+    """All that are configured.
+
+    Raises:
+        InvalidConfig: The configuration cannot be read.
+    """
+    settings = Settings.load(folders)
+    profile = Catalog.load(folders).profiles.get(settings.profile) or Profile(settings.profile, "")
+    reached = _as_the_daemon_sees_them(folders)
+    rows = [(d.name, d.zone, d.max_label) for d in settings.destinations]
+    rows += [(f"tool/{t.name}", t.zone, t.max_label) for t in settings.tools]
+    return [_judged(name, zone, label, profile, reached.get(name)) for name, zone, label in rows]
+
+
+def _judged(
+    name: str, zone: Zone, label: Label, profile: Profile, fault: tuple[str, str | None] | None
+) -> Elsewhere:
+    barred = never(zone, label, _USUAL, profile) or fault or (None, None)
+    return Elsewhere(name, zone.word, label.word, *barred)
+
+
+def _as_the_daemon_sees_them(folders: Folders) -> dict[str, tuple[str, str | None]]:
+    """Why whoever is not there now is not; nothing where no daemon runs."""
+    try:
+        with Client(folders.http_socket) as client:
+            providers = client.get("/edgeroute/status")["providers"]
+    except DaemonUnreachable:
+        return {}
+    return {p["name"]: (p["reason"], p["hint"]) for p in providers if not p["reachable"]}
+
+
+def elsewhere_lines(folders: Folders) -> Iterator[str]:
+    """A line each, and why it is never chosen; a configuration that is wrong is told too."""
+    try:
+        found = everyone_elsewhere(folders)
+    except EdgeRouteError as error:
+        yield f"config    {error.message}" + (f" ({error.hint})" if error.hint else "")
+        return
+    for place in found:
+        yield f"elsewhere {place.name}: {place.zone}, may see up to {place.max_label}"
+        if place.reason is not None:
+            yield f"          never chosen as things are: {place.reason}"
+            if place.change is not None:
+                yield f"          {place.change}"
