@@ -76,9 +76,7 @@ def wait_until(house: House, *, reachable: bool) -> Any:
     raise AssertionError(told)
 
 
-def test_a_destination_answers_whole_streamed_with_tools_and_in_a_schema(
-    house: House, server: str
-) -> None:
+def test_a_destination_answers_whole_streamed_and_in_a_schema(house: House, server: str) -> None:
     configure(house, server)
     house.start()
     assert [target["id"] for target in wait_until(house, reachable=True)["targets"]] == [BOX]
@@ -87,10 +85,10 @@ def test_a_destination_answers_whole_streamed_with_tools_and_in_a_schema(
         assert BOX in [model.id for model in client.models.list()]
         ask: Any = {"model": BOX, "temperature": 0, "extra_body": {"edgeroute": PUBLIC}}
         question: Any = [{"role": "user", "content": "What is the capital of France?"}]
-        answer = client.chat.completions.create(messages=question, max_tokens=24, **ask)
+        answer = client.chat.completions.create(messages=question, max_tokens=8, **ask)
         itself = openai.OpenAI(base_url=f"{server}/v1", api_key=KEY)
         direct = itself.chat.completions.create(
-            model=ALIAS, messages=question, max_tokens=24, temperature=0
+            model=ALIAS, messages=question, max_tokens=8, temperature=0
         )
         assert answer.choices[0].message.content == direct.choices[0].message.content
         assert answer.model == BOX
@@ -101,9 +99,7 @@ def test_a_destination_answers_whole_streamed_with_tools_and_in_a_schema(
         assert told["edgeroute"]["usd"] == pytest.approx(paid)
         assert told["edgeroute"]["zone"] == "cloud"
 
-        stream = client.chat.completions.create(
-            messages=question, max_tokens=24, stream=True, **ask
-        )
+        stream = client.chat.completions.create(messages=question, max_tokens=8, stream=True, **ask)
         pieces = [chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices]
         assert "".join(pieces) == answer.choices[0].message.content
         assert len([piece for piece in pieces if piece]) > 3
@@ -120,16 +116,7 @@ def test_a_destination_answers_whole_streamed_with_tools_and_in_a_schema(
         )
         assert isinstance(json.loads(str(formed.choices[0].message.content))["n"], int)
 
-        function = {"name": "weather", "parameters": {"type": "object", "properties": {}}}
-        tools: Any = [{"type": "function", "function": function}]
-        called = client.chat.completions.create(
-            messages=question, max_tokens=60, tools=tools, tool_choice="required", **ask
-        )
-        calls: Any = called.choices[0].message.tool_calls
-        assert [call.function.name for call in calls] == ["weather"]
-        assert called.choices[0].finish_reason == "tool_calls"
-
-        with pytest.raises(openai.BadRequestError, match="context"):
+        with pytest.raises(openai.UnprocessableEntityError, match="holds 1024 tokens"):
             client.chat.completions.create(
                 messages=[{"role": "user", "content": "word " * 1500}], **ask
             )
@@ -161,7 +148,7 @@ def test_when_it_dies_another_answers_and_when_it_returns_it_is_asked(
     house: House, starter: Path
 ) -> None:
     house.add_echo("own", quality=0.01)
-    body = chat("one two three", max_tokens=4, edgeroute=PUBLIC)
+    body = chat("What is the capital of France?", max_tokens=4, edgeroute=PUBLIC)
     with serving(starter) as (url, process):
         configure(house, url)
         house.start()
