@@ -194,19 +194,24 @@ class _Table:
         return self._means[:, _ANY]
 
     def _refresh(self, roster: Roster) -> None:
-        cells = self.stale
-        if roster is not self._roster:
-            if self._roster is None or roster.identities != self._roster.identities:
-                self._ok = np.zeros((len(roster), len(_CELLS)), order="F")
-                self._bad = self._ok.copy(order="F")
-                cells = set(_CELLS)
-            self._roster = roster
-        for cell in cells.intersection(_CELLS):
+        before, self._roster = self._roster, roster
+        if before is None or roster.identities != before.identities:
+            self._ok = np.zeros((len(roster), len(_CELLS)), order="F")
+            self._bad = self._ok.copy(order="F")
+            self.stale = set(_CELLS)
+            before = None
+        for cell in self.stale.intersection(_CELLS):
             read = [self._buckets.faded(cell, name, self._reader) for name in roster.identities]
             at = _AT[cell]
             self._ok[:, at], self._bad[:, at] = np.array(read).reshape(-1, 2).T
+        if self.stale or before is None or not _promises_the_same(before, roster):
+            self._means = _means(roster, self._ok, self._bad)
         self.stale = set()
-        self._means = _means(roster, self._ok, self._bad)
+
+
+def _promises_the_same(before: Roster, now: Roster) -> bool:
+    """Whether two rosters of the same models differ in speed or warmth alone, as most do."""
+    return _families(before) == _families(now) and np.array_equal(before.quality, now.quality)
 
 
 def _means(roster: Roster, ok: Floats, bad: Floats) -> Floats:
@@ -234,12 +239,15 @@ def _shifts(roster: Roster, ok: Floats, total: Floats) -> Floats:
     expected = (in_task * promised[:, _NAMED]).sum(axis=1) / np.maximum(seen, _TINY)
     expected = np.where(seen > _TINY, expected, promised[:, _ANY])
     met, n = ok[:, _ANY], total[:, _ANY]
-    families = [t.family or t.id for t in roster.targets]
     shift = np.zeros(len(roster))
-    for names in (["all"] * len(roster), families):
+    for names in (["all"] * len(roster), _families(roster)):
         shift = _group_shift(names, expected, met, n, shift)
     mean = _posterior(_expit(_logit(expected) + shift), met, n)
     return _logit(mean) - _logit(expected)
+
+
+def _families(roster: Roster) -> list[str]:
+    return [target.family or target.id for target in roster.targets]
 
 
 def _group_shift(

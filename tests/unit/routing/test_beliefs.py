@@ -82,6 +82,24 @@ def test_a_new_model_starts_from_how_its_relatives_did() -> None:
     assert p_old < p_new < p_stranger < 0.71
 
 
+def test_what_is_kept_of_one_roster_is_what_the_next_would_be_read_as() -> None:
+    kept, rates = Beliefs(), replace(QWEN_BIG.rates, decode_tok_s=1.0)
+    others = [target for target in THREE if target is not QWEN_BIG]
+    rosters = [
+        ROSTER,
+        Roster.of([*others, replace(QWEN_BIG, rates=rates)]),
+        Roster.of([*others, replace(QWEN_BIG, scores={Task.CODING: 0.11})]),
+        Roster.of([*others, replace(QWEN_BIG, family="relatives")]),
+        Roster.of(others),
+    ]
+    rows = []
+    for target in (QWEN_BIG, *others):
+        rows += kept.observe("here", CODING, {target.id: BAD})
+    for roster in (*rosters, *reversed(rosters)):
+        anew = Beliefs(rows).read(CODING, roster, "here")
+        np.testing.assert_array_equal(kept.read(CODING, roster, "here").mean, anew.mean)
+
+
 def test_one_app_cannot_swing_what_another_believes() -> None:
     beliefs = Beliefs()
     untouched = mean(beliefs, CODING, QWEN_BIG.id, "mine")
