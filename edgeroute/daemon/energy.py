@@ -27,10 +27,10 @@ def build_metering(
         return (os.getpid(), *workers())
 
     meters = machine.meters(ours, WATTS_PER_THREAD)
-    shared = any(not told.own for told in meters.read())
+    shared = any(not told.own and told.scope != "gpu" for told in meters.read())
 
     def spent() -> CpuSeconds:
-        # What others take matters only to a meter that counts them too.
+        # What others take of the processors matters only to a meter that counts them too.
         times = machine.cpu_times(cpu.allowed, ()) if shared else None
         return CpuSeconds(machine.cpu_seconds(ours()), None if times is None else times.everybody)
 
