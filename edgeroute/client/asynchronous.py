@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from edgeroute.client.calls import Answer, Calls, Pending, Prompt, chat_body, failure
 from edgeroute.client.http import DaemonUnreachable
@@ -60,7 +60,7 @@ class AsyncConnection:
 
     def stream(self, prompt: Prompt, *, system: str | None = None, **options: Any) -> "AsyncStream":
         """Ask, and get the text as it is made; options as `Connection.stream` has them."""
-        return AsyncStream(self, chat_body(prompt, system, options))
+        return AsyncStream(self, "chat", chat_body(prompt, system, options))
 
     async def route(
         self, prompt: Prompt, *, system: str | None = None, **options: Any
@@ -81,7 +81,7 @@ class AsyncConnection:
         return [model["id"] for model in (await self._whole("models"))["data"]]
 
     async def _whole(self, method: Method, body: bytes = b"{}") -> dict[str, Any]:
-        async with AsyncCall(self, method, body) as call:
+        async with _AsyncCall(self, method, body) as call:
             while not call.pending.over:
                 await call.next()
             return call.pending.result()
@@ -118,7 +118,7 @@ class AsyncConnection:
             messages.put_nowait(broken)
 
 
-class AsyncCall:
+class _AsyncCall:
     """One call; leaving its context before its end cancels it."""
 
     def __init__(self, connection: AsyncConnection, method: Method, body: bytes) -> None:
@@ -127,7 +127,7 @@ class AsyncCall:
         self._body = body
         self.pending = Pending()
 
-    async def __aenter__(self) -> "AsyncCall":
+    async def __aenter__(self) -> Self:
         """Send it."""
         self._number, self._messages = await self._connection.open(self._method, self._body)
         return self
@@ -149,37 +149,20 @@ class AsyncCall:
         return self.pending.take(message)
 
 
-class AsyncStream:
+class AsyncStream(_AsyncCall):
     """An answer on its way; iterating gives its text, leaving its context early cancels it.
 
     Of several choices the first one's text is given; `answer` has them all.
     """
 
-    def __init__(self, connection: AsyncConnection, body: bytes) -> None:
-        self._call = AsyncCall(connection, "chat", body)
-
-    async def __aenter__(self) -> "AsyncStream":
-        """Ask."""
-        await self._call.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Cancel what has not come."""
-        await self._call.__aexit__(kind, error, trace)
-
     async def __aiter__(self) -> AsyncIterator[str]:
         """Yield text until the answer ends."""
-        while not self._call.pending.over:
-            chunk = await self._call.next()
+        while not self.pending.over:
+            chunk = await self.next()
             if chunk is not None and chunk.text and not chunk.choice:
                 yield chunk.text
 
     @property
     def answer(self) -> Answer:
         """The whole answer, once the stream has ended."""
-        return self._call.pending.answer()
+        return self.pending.answer()

@@ -10,11 +10,12 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock, Thread
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from edgeroute.client.calls import Answer, Calls, Pending, Prompt, chat_body, failure
 from edgeroute.client.http import DaemonUnreachable
 from edgeroute.domain.errors import EdgeRouteError
+from edgeroute.domain.request import Chunk
 from edgeroute.wire.openai import encode_json
 from edgeroute.wire.rpc import CONNECTION, Failed, FromDaemon, Method
 
@@ -84,7 +85,7 @@ class Connection:
             options: Fields of a chat body and keys of its `edgeroute` object: `model`,
                 `max_tokens`, `temperature`, `tools`, `label`, `profile`, `deadline_s`, ...
         """
-        return Stream(self, *self._open("chat", chat_body(prompt, system, options)))
+        return Stream(self, "chat", chat_body(prompt, system, options))
 
     def route(self, prompt: Prompt, *, system: str | None = None, **options: Any) -> dict[str, Any]:
         """Who would answer, and why; runs nothing."""
@@ -103,18 +104,15 @@ class Connection:
         return [model["id"] for model in self._whole("models")["data"]]
 
     def _whole(self, method: Method, body: bytes = b"{}") -> dict[str, Any]:
-        number, messages = self._open(method, body)
-        pending = Pending()
-        try:
-            while not pending.over:
-                pending.take(_next(messages))
-        finally:
-            self.leave(number, cancel=not pending.over)
-        return pending.result()
+        with _Call(self, method, body) as call:
+            while not call.pending.over:
+                call.next()
+            return call.pending.result()
 
-    def _open(
+    def open(
         self, method: Method, body: bytes
     ) -> "tuple[int, SimpleQueue[FromDaemon | EdgeRouteError]]":
+        """Send a call; gives back its number and what will be said of it."""
         messages: SimpleQueue[FromDaemon | EdgeRouteError] = SimpleQueue()
         with self._lock:
             if self._broken is not None:
@@ -154,25 +152,16 @@ class Connection:
                 messages.put(broken)
 
 
-class Stream:
-    """An answer on its way; iterating gives its text, leaving its context early cancels it.
+class _Call:
+    """One call; leaving its context before its end cancels it."""
 
-    Of several choices the first one's text is given; `answer` has them all.
-    """
-
-    def __init__(
-        self,
-        connection: Connection,
-        number: int,
-        messages: "SimpleQueue[FromDaemon | EdgeRouteError]",
-    ) -> None:
+    def __init__(self, connection: Connection, method: Method, body: bytes) -> None:
+        self.pending = Pending()
         self._connection = connection
-        self._number = number
-        self._messages = messages
-        self._pending = Pending()
+        self._number, self._messages = connection.open(method, body)
 
-    def __enter__(self) -> "Stream":
-        """The stream itself."""
+    def __enter__(self) -> Self:
+        """The call itself."""
         return self
 
     def __exit__(
@@ -184,25 +173,32 @@ class Stream:
         """Cancel what has not come."""
         self.cancel()
 
-    def __iter__(self) -> Iterator[str]:
-        """Yield text until the answer ends."""
-        while not self._pending.over:
-            chunk = self._pending.take(_next(self._messages))
-            if chunk is not None and chunk.text and not chunk.choice:
-                yield chunk.text
-
     def cancel(self) -> None:
         """Stop the answer; what has come stays."""
-        self._connection.leave(self._number, cancel=not self._pending.over)
+        self._connection.leave(self._number, cancel=not self.pending.over)
+
+    def next(self) -> Chunk | None:
+        """Wait for what is said next; a chunk where it is one."""
+        message = self._messages.get()
+        if isinstance(message, EdgeRouteError):
+            raise message
+        return self.pending.take(message)
+
+
+class Stream(_Call):
+    """An answer on its way; iterating gives its text, leaving its context early cancels it.
+
+    Of several choices the first one's text is given; `answer` has them all.
+    """
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield text until the answer ends."""
+        while not self.pending.over:
+            chunk = self.next()
+            if chunk is not None and chunk.text and not chunk.choice:
+                yield chunk.text
 
     @property
     def answer(self) -> Answer:
         """The whole answer, once the stream has ended."""
-        return self._pending.answer()
-
-
-def _next(messages: "SimpleQueue[FromDaemon | EdgeRouteError]") -> FromDaemon:
-    message = messages.get()
-    if isinstance(message, EdgeRouteError):
-        raise message
-    return message
+        return self.pending.answer()
