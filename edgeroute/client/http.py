@@ -4,6 +4,7 @@ Owns the transport and turns error answers back into the typed errors that they 
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -105,27 +106,14 @@ class Client:
             raise _reported(response.status_code, response.content)
         return msgspec.json.decode(response.content, type=dict[str, Any])
 
-    def _reaching(self) -> "_Reaching":
-        return _Reaching(self._socket)
-
-
-class _Reaching:
-    """Translates transport errors, in one place."""
-
-    def __init__(self, socket: Path) -> None:
-        self._socket = socket
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if isinstance(error, httpx2.ConnectError):
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        """Translate transport errors, in one place."""
+        try:
+            yield
+        except httpx2.ConnectError as error:
             raise DaemonUnreachable.at(self._socket) from error
-        if isinstance(error, httpx2.TransportError):
+        except httpx2.TransportError as error:
             raise DaemonUnreachable(f"the connection to the daemon broke: {error}") from error
 
 
