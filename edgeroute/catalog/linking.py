@@ -10,18 +10,12 @@ from pathlib import Path
 
 import msgspec
 
-from edgeroute.catalog.cards import LinkedCard, linked, read_card, refuse_bad_id
+from edgeroute.catalog.cards import LinkedCard, linked, refuse_bad_id
 from edgeroute.catalog.files import hash_model, replace_file, stamp_of
-from edgeroute.catalog.folders import Folders, cards_in, shipped
+from edgeroute.catalog.folders import Folders, shipped
 from edgeroute.catalog.known import KnownModels
 from edgeroute.domain.card import ModelCard
-from edgeroute.domain.errors import (
-    EdgeRouteError,
-    InvalidConfig,
-    InvalidModelFile,
-    InvalidRequest,
-    UnknownModel,
-)
+from edgeroute.domain.errors import InvalidConfig, InvalidModelFile, InvalidRequest, UnknownModel
 from edgeroute.domain.units import ModelId
 from edgeroute.wire.parts import parts_of, read_model, stem_of
 from edgeroute.wire.shape import shape_of
@@ -82,19 +76,6 @@ def unlink_model(folders: Folders, model: str) -> None:
         ) from error
     except OSError as error:
         raise InvalidConfig(f"{error.filename}: {error.strerror}") from error
-
-
-def linked_already(folders: Folders, path: Path) -> ModelCard | None:
-    """The card of a file that is known and has not changed, `None` where there is none."""
-    known = KnownModels.shipped()
-    for file in cards_in(folders.data / "models"):
-        try:
-            card = read_card(file, known)
-        except EdgeRouteError:  # another's trouble, which `edgeroute models` tells
-            continue
-        if card.path == str(path):
-            return card
-    return None
 
 
 def card_file_of(folders: Folders, model: ModelId) -> Path:

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from edgeroute.catalog import link_model, unlink_model
-from edgeroute.catalog.linking import id_of, linked_already
+from edgeroute.catalog import Catalog, link_model, unlink_model
+from edgeroute.catalog.linking import id_of
 from edgeroute.catalog.listing import set_pin
 from edgeroute.catalog.pulling import pull as bring
 from edgeroute.catalog.scanning import Found, found_models
@@ -76,10 +76,11 @@ def scan(options: argparse.Namespace) -> int:
     folders = Folders.from_environment()
     linked: list[dict[str, object]] = []
     skipped: list[dict[str, str]] = []
+    before = {card.path for card in Catalog.load(folders).cards}
     known = 0
     with _progress() as report:
         for found in found_models(Path.home()):
-            if linked_already(folders, found.path):
+            if str(found.path) in before:
                 known += 1
                 continue
             try:
@@ -88,6 +89,7 @@ def scan(options: argparse.Namespace) -> int:
                 reason = error.message
                 skipped.append({"program": found.program, "name": found.name, "reason": reason})
             else:
+                before.add(card.path)  # a store may have one file under two names
                 linked.append({"id": card.id, "program": found.program, "path": card.path})
     told = reload_daemon(folders) if linked else False
     if options.json:
