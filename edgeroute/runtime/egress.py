@@ -16,6 +16,7 @@ from edgeroute.domain.target import Target
 from edgeroute.ports import ApprovedPayload, Scanner
 from edgeroute.routing.policy import ceiling
 from edgeroute.wire.openai import encode_json
+from edgeroute.wire.undecodable import UNDECODABLE
 
 _SHORT = 32 << 10
 """Bytes of a payload that are read on the event loop; a longer one is read in a thread."""
@@ -83,5 +84,5 @@ def _texts(value: object) -> Iterator[str]:
 def _inner(text: str) -> object:
     try:
         return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
+    except UNDECODABLE:
         return None  # it is not JSON, and was read as it stands

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from edgeroute.domain.errors import InvalidRequest
+from edgeroute.wire.undecodable import UNDECODABLE
 
 MAX_FRAME = 1 << 20
 """Bytes of one frame's payload."""
@@ -109,5 +110,5 @@ class Inbox(Generic[T]):
     def _decode(self, payload: bytes) -> T | Part:
         try:
             return self._decoder.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNDECODABLE as error:
             raise InvalidRequest(f"not a frame of this protocol: {error}") from error

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from edgeroute.domain.request import Chunk, FinishReason, TokenLogprob, ToolCallPiece, Usage
+from edgeroute.wire.upstream.reading import Malformed, read
 
 DONE = "[DONE]"
 _FINISH: dict[str, FinishReason] = {
@@ -19,10 +20,6 @@ _FINISH: dict[str, FinishReason] = {
     "function_call": "tool_calls",
 }
 """Anything else, `content_filter` too, is an answer that has stopped."""
-
-
-class Malformed(Exception):
-    """What came is not of this protocol; says what, without quoting it."""
 
 
 class _Function(Struct, frozen=True):
@@ -112,10 +109,7 @@ class AnswerReader:
             Malformed: It is not JSON or not of the protocol.
             Told: The server says that it failed.
         """
-        try:
-            event = _event.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise Malformed("an event is not a chat completion's") from error
+        event = read(data, _event, "an event is not a chat completion's")
         if bytes(event.error) not in {b"", b"null"}:
             raise Told(bytes(event.error))
         if event.usage is not None:

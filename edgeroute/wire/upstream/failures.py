@@ -22,6 +22,7 @@ from edgeroute.domain.errors import (
     Overloaded,
     UnknownModel,
 )
+from edgeroute.wire.undecodable import UNDECODABLE
 
 _QUOTED = 300
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
@@ -42,7 +43,7 @@ def failure_of(name: str, status: int, headers: Mapping[str, str], body: bytes) 
     wait_s = retry_after_s(headers)
     try:
         told = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         told = body.decode(errors="replace")
     return _failure(name, status, _Report.of(told), wait_s)
 

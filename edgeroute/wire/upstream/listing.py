@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-from edgeroute.wire.upstream.events import Malformed
+from edgeroute.wire.upstream.reading import read
 
 
 class _Meta(Struct):
@@ -23,6 +23,9 @@ class _Model(Struct):
 
 class _Listing(Struct):
     data: list[_Model] | None = None
+
+
+_listing: msgspec.json.Decoder[_Listing] = msgspec.json.Decoder(_Listing)
 
 
 class Listed(Struct, frozen=True):
@@ -45,10 +48,7 @@ def read_listing(body: bytes) -> Sequence[Listed]:
     Raises:
         Malformed: It is no listing.
     """
-    try:
-        listing = msgspec.json.decode(body, type=_Listing)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Malformed("its list of models is none") from error
+    listing = read(body, _listing, "its list of models is none")
     return [_listed(model) for model in listing.data or ()]
 
 

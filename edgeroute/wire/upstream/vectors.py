@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from edgeroute.domain.request import Chunk, EmbeddingRequest, Usage
-from edgeroute.wire.upstream.events import Malformed
+from edgeroute.wire.upstream.reading import read
 
 
 class _Vector(Struct):
@@ -23,6 +23,9 @@ class _Vectors(Struct):
     usage: _Counted | None = None
 
 
+_vectors: msgspec.json.Decoder[_Vectors] = msgspec.json.Decoder(_Vectors)
+
+
 def compose_embedding(request: EmbeddingRequest, model: str) -> dict[str, object]:
     """The body as plain data."""
     body: dict[str, object] = {"model": model, "input": list(request.inputs)}
@@ -35,10 +38,7 @@ def read_vectors(body: bytes, estimated_tokens: int) -> Chunk:
     Raises:
         Malformed: It holds no vectors.
     """
-    try:
-        told = msgspec.json.decode(body, type=_Vectors)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Malformed("its vectors are none") from error
+    told = read(body, _vectors, "its vectors are none")
     counted = None if told.usage is None else told.usage.prompt_tokens
     usage = Usage(counted or 0, 0) if counted else Usage(estimated_tokens, 0, estimated=True)
     rows = sorted(told.data, key=lambda vector: vector.index)
