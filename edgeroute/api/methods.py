@@ -13,6 +13,7 @@ from edgeroute.domain.request import AUTO
 from edgeroute.domain.units import RequestId
 from edgeroute.routing.decide import decide
 from edgeroute.wire.openai import decode_chat, models_list
+from edgeroute.wire.undecodable import UNDECODABLE
 
 
 class _Wanted(msgspec.Struct):
@@ -52,7 +53,7 @@ async def feedback(house: House, body: bytes) -> Mapping[str, object]:
     """A verdict on a past answer, which its target is believed by from now on."""
     try:
         given = _feedback.decode(body)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise InvalidRequest(
             f"the body is no verdict: {error}", hint='send {"id": ..., "verdict": "good" or "bad"}'
         ) from error
@@ -65,7 +66,7 @@ async def explain(house: House, body: bytes) -> Mapping[str, object]:
     """A past decision, decided again from what was known then."""
     try:
         wanted = _wanted.decode(body).id
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise InvalidRequest(f"the body names no decision: {error}") from error
     return await explanation(house, wanted)
 

@@ -18,6 +18,7 @@ from edgeroute.domain.request import AnyRequest, Chunk, Request, Usage
 from edgeroute.domain.target import Rates, Target, Warmth
 from edgeroute.domain.units import ModelId
 from edgeroute.ports import ApprovedPayload
+from edgeroute.wire.undecodable import UNDECODABLE
 
 _AT_ONCE: Final = 4
 """Questions that one tool works on; others wait, within their time."""
@@ -132,8 +133,8 @@ def _refuse_wrong(name: str, said: str, schema: Any) -> None:
     try:
         # An empty registry: a schema may not have others fetched for it.
         validate(msgspec.json.decode(said), schema, registry=Registry())
-    except msgspec.DecodeError as error:
-        raise ToolFailed(f"{name}: its answer is not JSON") from error
+    except UNDECODABLE as error:
+        raise ToolFailed(f"{name}: its answer is not JSON that can be read") from error
     except ValidationError as error:
         raise ToolFailed(
             f"{name}: its answer does not obey its schema at {error.json_path}"

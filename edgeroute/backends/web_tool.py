@@ -7,6 +7,7 @@ import msgspec
 
 from edgeroute.domain.destination import Key
 from edgeroute.domain.errors import DestinationUnreachable, ToolFailed
+from edgeroute.wire.undecodable import UNDECODABLE
 
 _CONNECT_S: Final = 5.0
 _MOST_OUTPUT: Final = 1 << 20
@@ -57,7 +58,7 @@ class WebTool:
         """The `text` of a JSON object, or else all of it as it stands."""
         try:
             return msgspec.json.decode(body, type=_Said).text
-        except msgspec.DecodeError:
+        except UNDECODABLE:
             pass
         try:
             return body.decode()

@@ -150,6 +150,8 @@ def test_a_bad_body_fails_its_call_alone(house: House, daemon: psutil.Process) -
         encode(Call(2, "chat", b'{"messages":[{"role":"user","content":"\xff"}]}')),
         encode(Call(3, "explain", b"{}")),
         encode(Call(4, "chat", b" " * (9 << 20))),
+        encode(Call(5, "explain", b'{"id":"\xff"}')),
+        encode(Call(6, "feedback", b'{"id":' + b"[" * 100_000)),
     ]
     inbox = app_inbox()
     heard: list[FromDaemon] = []
@@ -157,11 +159,11 @@ def test_a_bad_body_fails_its_call_alone(house: House, daemon: psutil.Process) -
         connection.settimeout(20)
         connection.connect(str(house.folders.rpc_socket))
         connection.sendall(b"".join(calls))
-        while len(heard) < 5:
+        while len(heard) < 7:
             heard += inbox.feed(connection.recv(65536))
     codes = {message.id: message.code for message in heard if isinstance(message, Failed)}
     refused = "invalid_request"
-    assert codes == {0: refused, 1: refused, 2: refused, 3: refused, 4: "body_too_large"}
+    assert codes == {**dict.fromkeys((0, 1, 2, 3, 5, 6), refused), 4: "body_too_large"}
 
 
 def wait_until_idle(house: House, model: str) -> None:

@@ -12,6 +12,7 @@ from edgeroute.domain.errors import InvalidRequest
 from edgeroute.domain.privacy import Label
 from edgeroute.domain.request import AUTO, AnswerForm, Limits, Overflow, Priority, Sampling
 from edgeroute.domain.units import Joules, Usd
+from edgeroute.wire.undecodable import UNDECODABLE
 
 MAX_GRAMMAR = 1 << 18
 """Characters of a grammar."""
@@ -104,9 +105,10 @@ def decode_body(
         InvalidRequest: Not JSON, a wrong type or range; the message names the field.
     """
     try:
+        data.decode()  # what is passed on raw, schemas, no decoder looks at
         names = _fields.decode(data)
         body = decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise InvalidRequest(f"the body is not {what}: {error}") from error
     return body, tuple(sorted(names.keys() - set(decoder.type.__struct_fields__)))
 

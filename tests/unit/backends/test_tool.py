@@ -136,6 +136,7 @@ SCHEMA = json.dumps({"type": "object", "required": ["n"], "properties": {"n": {"
         ('{"n": "4"}', r"schema at \$.n"),
         ("4", r"schema at \$"),
         ("x", "not JSON"),
+        ("[" * 100_000, "not JSON"),
     ],
 )
 async def test_an_answer_obeys_its_schema_or_is_none(said: str, words: str) -> None:
@@ -174,6 +175,7 @@ URL_FAILURES = {
     "moved": (whole({}, 302, location="http://127.0.0.1:1/"), ToolFailed, r"\(302\)"),
     "long": (whole(b"x" * ((1 << 20) + 1)), ToolFailed, "over 1048576"),
     "binary": (whole(b"\xff"), ToolFailed, "not UTF-8"),
+    "binary in JSON": (whole(b'{"text": "\xff"}'), ToolFailed, "not UTF-8"),
     "silence": (silence(), ToolFailed, "longer than 0.05 s"),
 }
 

@@ -250,3 +250,11 @@ def test_arbitrary_bytes_are_an_invalid_request(data: bytes) -> None:
 def test_deep_nesting_is_an_invalid_request(nest: str) -> None:
     with pytest.raises(InvalidRequest):
         decode_chat((nest * 100_000).encode(), ID)
+
+
+@pytest.mark.parametrize("name", ["tools", "response_format", "surplus"])
+def test_what_is_not_utf8_is_refused_wherever_it_stands(name: str) -> None:
+    told = {"tools": [TOOL], "response_format": SCHEMA, "surplus": {"type": "object"}}[name]
+    body = json.dumps({"messages": [HELLO], name: told}).encode()
+    with pytest.raises(InvalidRequest, match="utf-8"):
+        decode_chat(body.replace(b'"object"', b'"\xff"'), ID)
