@@ -25,9 +25,17 @@ from edgeroute.domain.errors import (
     Overloaded,
 )
 from edgeroute.domain.request import Chunk
+from edgeroute.domain.units import RequestId
 from edgeroute.runtime.dispatch import Answer
 from edgeroute.wire.framing import encode
-from edgeroute.wire.openai import ChatCall, decode_chat, encode_json
+from edgeroute.wire.openai import (
+    ChatCall,
+    EmbeddingCall,
+    decode_chat,
+    decode_completion,
+    decode_embeddings,
+    encode_json,
+)
 from edgeroute.wire.rpc import (
     CONNECTION,
     Call,
@@ -51,6 +59,13 @@ MAX_CONNECTIONS = 256
 STALL_S = 60.0
 """Seconds for which a client may read nothing before it counts as gone."""
 
+_Asked = ChatCall | EmbeddingCall
+_STREAMED: Mapping[Method, Callable[[bytes, RequestId], _Asked]] = {
+    "chat": decode_chat,
+    "completion": decode_completion,
+    "embedding": decode_embeddings,
+}
+"""Methods that are answered in pieces."""
 _WHOLE: Mapping[Method, Callable[[House, bytes], Awaitable[Mapping[str, object]]]] = {
     "route": methods.route,
     "explain": methods.explain,
@@ -58,7 +73,7 @@ _WHOLE: Mapping[Method, Callable[[House, bytes], Awaitable[Mapping[str, object]]
     "status": methods.status,
     "models": methods.models,
 }
-"""Methods that do not stream."""
+"""Methods that are answered at once."""
 
 
 class RpcServer:
@@ -187,8 +202,8 @@ class RpcConnection(asyncio.Protocol):
 
     async def _answer(self, call: Call) -> None:
         try:
-            if call.method == "chat":
-                await self._chat(call)
+            if decode := _STREAMED.get(call.method):
+                await self._stream(call.id, decode(call.body, self._house.new_id()))
             else:
                 body = await _WHOLE[call.method](self._house, call.body)
                 await self._send(Result(call.id, encode_json(body)))
@@ -202,20 +217,19 @@ class RpcConnection(asyncio.Protocol):
             internal = EdgeRouteError("internal error", hint="the daemon's log has the trace")
             self._transport.write(encode(_failed(call, internal)))
 
-    async def _chat(self, call: Call) -> None:
-        chat = decode_chat(call.body, self._house.new_id())
-        async with self._house.dispatcher.answer(chat.request) as answer:
+    async def _stream(self, call: int, asked: _Asked) -> None:
+        async with self._house.dispatcher.answer(asked.request) as answer:
             chunk: Chunk | None = await anext(answer.chunks)
-            await self._send(Started(call.id, *head_of(answer), chat.request.ignored))
+            await self._send(Started(call, *head_of(answer), asked.request.ignored))
             while chunk is not None:
-                await self._send(Piece(call.id, chunk))
+                await self._send(Piece(call, chunk))
                 chunk = await anext(answer.chunks, None)
-            await self._send(Ended(call.id, _told(chat, answer)))
+            await self._send(Ended(call, _told(asked, answer)))
 
 
-def _told(chat: ChatCall, answer: Answer) -> bytes:
+def _told(asked: _Asked, answer: Answer) -> bytes:
     """The account of an answer, where it was asked for."""
-    if not chat.explain:
+    if not asked.explain:
         return b""
     return encode_json(account(answer.view, answer.decision, answer.target, answer.outcome()))
 

@@ -13,11 +13,12 @@ import msgspec
 from edgeroute.domain.request import Chunk
 from edgeroute.wire.framing import Inbox, Part
 
-VERSION = 1
 CONNECTION = -1
 """The id of a `failed` that is about the connection, which then ends."""
 
-Method = Literal["chat", "route", "explain", "feedback", "status", "models"]
+Method = Literal[
+    "chat", "completion", "embedding", "route", "explain", "feedback", "status", "models"
+]
 
 # ---- app to daemon ------------------------------------------------------------------------------
 
@@ -28,6 +29,7 @@ class Call(msgspec.Struct, frozen=True, tag="call"):
     Attributes:
         id: 0 or more.
         body: JSON, as `POST` has it; `explain` takes `{"id": ...}`, `status` and `models` none.
+            What it says of how an answer is to be written (`stream`, `encoding_format`) is HTTP's.
     """
 
     id: int

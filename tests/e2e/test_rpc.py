@@ -11,7 +11,18 @@ import edgeroute
 from edgeroute.client import DaemonUnreachable
 from edgeroute.domain.errors import InvalidRequest, NotFound, UnknownModel
 from edgeroute.wire.framing import MAX_FRAME, encode
-from edgeroute.wire.rpc import CONNECTION, Call, Cancel, Failed, FromDaemon, app_inbox
+from edgeroute.wire.rpc import (
+    CONNECTION,
+    Call,
+    Cancel,
+    Ended,
+    Failed,
+    FromDaemon,
+    Piece,
+    Result,
+    Started,
+    app_inbox,
+)
 from tests.e2e.conftest import House
 
 pytestmark = pytest.mark.e2e
@@ -143,27 +154,53 @@ def test_bad_frames_cost_their_sender_the_connection_and_nothing_else(
 
 
 def test_a_bad_body_fails_its_call_alone(house: House, daemon: psutil.Process) -> None:
-    calls = [
-        encode(Cancel(99)),
-        encode(Call(0, "chat", b"{")),
-        encode(Call(1, "chat", b"[" * 100_000)),
-        encode(Call(2, "chat", b'{"messages":[{"role":"user","content":"\xff"}]}')),
-        encode(Call(3, "explain", b"{}")),
-        encode(Call(4, "chat", b" " * (9 << 20))),
-        encode(Call(5, "explain", b'{"id":"\xff"}')),
-        encode(Call(6, "feedback", b'{"id":' + b"[" * 100_000)),
-    ]
-    inbox = app_inbox()
-    heard: list[FromDaemon] = []
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(20)
-        connection.connect(str(house.folders.rpc_socket))
-        connection.sendall(b"".join(calls))
-        while len(heard) < 7:
-            heard += inbox.feed(connection.recv(65536))
+    heard = answers(
+        house,
+        Cancel(99),
+        Call(0, "chat", b"{"),
+        Call(1, "chat", b"[" * 100_000),
+        Call(2, "chat", b'{"messages":[{"role":"user","content":"\xff"}]}'),
+        Call(3, "explain", b"{}"),
+        Call(4, "chat", b" " * (9 << 20)),
+        Call(5, "explain", b'{"id":"\xff"}'),
+        Call(6, "feedback", b'{"id":' + b"[" * 100_000),
+    )
     codes = {message.id: message.code for message in heard if isinstance(message, Failed)}
     refused = "invalid_request"
     assert codes == {**dict.fromkeys((0, 1, 2, 3, 5, 6), refused), 4: "body_too_large"}
+
+
+def test_texts_are_continued_and_embedded_by_the_same_door(
+    house: House, daemon: psutil.Process
+) -> None:
+    heard = answers(
+        house,
+        Call(0, "completion", b'{"model":"quick","prompt":"one two three","fish":1}'),
+        Call(1, "embedding", b'{"input":"one two three"}'),
+    )
+    started, *pieces, ended = [told for told in heard if told.id == 0]
+    assert isinstance(started, Started)
+    assert (started.target, started.ignored) == ("quick", ("fish",))
+    assert "".join(p.chunk.text for p in pieces if isinstance(p, Piece)) == "one two three"
+    assert ended == Ended(0)
+    (failed,) = (told for told in heard if told.id == 1)
+    assert isinstance(failed, Failed)
+    assert "embed texts" in failed.message
+
+
+def answers(house: House, *asked: Call | Cancel) -> list[FromDaemon]:
+    """What the daemon says to calls until each has its answer."""
+    inbox = app_inbox()
+    heard: list[FromDaemon] = []
+    open_ = {call.id for call in asked if isinstance(call, Call)}
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(20)
+        connection.connect(str(house.folders.rpc_socket))
+        connection.sendall(b"".join(map(encode, asked)))
+        while open_:
+            heard += inbox.feed(connection.recv(65536))
+            open_ -= {told.id for told in heard if isinstance(told, Ended | Failed | Result)}
+    return heard
 
 
 def wait_until_idle(house: House, model: str) -> None:

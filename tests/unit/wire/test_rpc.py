@@ -2,6 +2,7 @@
 
 import itertools
 from contextlib import suppress
+from typing import get_args
 
 import msgspec
 import pytest
@@ -17,6 +18,7 @@ from edgeroute.wire.rpc import (
     Ended,
     Failed,
     FromDaemon,
+    Method,
     Piece,
     Result,
     Started,
@@ -29,7 +31,7 @@ texts = st.text(max_size=100)
 ids = st.integers(0, 2**31)
 bodies = st.binary(max_size=300)
 calls = st.one_of(
-    st.builds(Call, ids, st.sampled_from(["chat", "route", "explain", "status", "models"]), bodies),
+    st.builds(Call, ids, st.sampled_from(get_args(Method)), bodies),
     st.builds(Cancel, ids),
 )
 chunks = st.builds(
