@@ -186,7 +186,8 @@ class _Table:
         for_task = sure * means[:, finest] + (1.0 - sure) * of_task
         certain = features.task_probability
         mean = certain * for_task + (1.0 - certain) * means[:, _ANY]
-        return Evidence(mean, self._ok[:, finest], self._bad[:, finest], np.zeros(len(roster)))
+        ok, bad = self._ok[:, finest].copy(), self._bad[:, finest].copy()  # those are written to
+        return Evidence(mean, ok, bad, np.zeros(len(roster)))
 
     def overall(self, roster: Roster) -> Floats:
         if self.stale or roster is not self._roster:

@@ -100,6 +100,15 @@ def test_what_is_kept_of_one_roster_is_what_the_next_would_be_read_as() -> None:
         np.testing.assert_array_equal(kept.read(CODING, roster, "here").mean, anew.mean)
 
 
+def test_what_was_read_stays_as_it_was_when_more_is_found() -> None:
+    beliefs = Beliefs()
+    before = beliefs.read(CODING, ROSTER, "here")
+    beliefs.observe("here", CODING, {QWEN_BIG.id: BAD})
+    after = beliefs.read(CODING, ROSTER, "here")
+    assert before.bad.sum() == 0
+    assert after.bad.sum() == 1
+
+
 def test_one_app_cannot_swing_what_another_believes() -> None:
     beliefs = Beliefs()
     untouched = mean(beliefs, CODING, QWEN_BIG.id, "mine")
