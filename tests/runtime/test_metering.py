@@ -1,6 +1,7 @@
 """Joules of queries over a virtual clock: who is billed, and how often meters are read."""
 
 import asyncio
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -12,8 +13,9 @@ from edgeroute.domain.outcome import Attempt, Outcome
 from edgeroute.domain.units import Bytes, ModelId
 from edgeroute.runtime.consumption import Consumptions
 from edgeroute.runtime.metering import CpuSeconds, Metering
+from edgeroute.runtime.telemetry import TelemetryFeed
 from tests.fakes import FakeMeters, FakeRunner
-from tests.runtime.conftest import RATES, Line, asking, build_line, card, text_of
+from tests.runtime.conftest import RATES, FakeSensors, Line, asking, build_line, card, text_of
 
 pytestmark = pytest.mark.looptime
 
@@ -59,7 +61,6 @@ class Machine:
 async def test_a_query_pays_for_what_is_above_idleness() -> None:
     machine = Machine()
     await machine.stand_idle()
-    assert machine.metering.idle_w() == pytest.approx(2.0)
     runner = machine.runner()
     machine.meters.busy = True
     with machine.metering.query(runner, STEP_S) as bill:
@@ -108,7 +109,6 @@ async def test_neighbours_pay_for_themselves() -> None:
     with machine.metering.query(runner, STEP_S) as bill:
         await asyncio.sleep(3)
     assert bill.energy.joules == pytest.approx(12.0)
-    assert machine.metering.totals.others == pytest.approx(24.0)
 
 
 async def test_a_meter_that_falls_silent_is_replaced_by_cpu_time_and_told_so() -> None:
@@ -120,13 +120,35 @@ async def test_a_meter_that_falls_silent_is_replaced_by_cpu_time_and_told_so() -
     assert bill.energy.joules == pytest.approx(10.0)
 
 
-async def test_a_sleep_is_charged_to_nobody() -> None:
+async def test_what_was_counted_in_a_sleep_is_no_idleness() -> None:
     machine = Machine()
-    machine.metering.look_idle()
+    await machine.stand_idle()
+    machine.meters.busy = True
     await asyncio.sleep(3600)
     machine.metering.begin_anew()
     machine.metering.look_idle()
-    assert machine.metering.totals.idle == 0.0
+    with machine.metering.query(machine.runner(), STEP_S) as bill:
+        await asyncio.sleep(0.5)
+    assert bill.prefill_j == pytest.approx(5.0)
+
+
+async def test_a_sleep_is_told_once_and_a_waver_of_the_clocks_is_none() -> None:
+    slept_s = iter((3.0, 3.2, 3603.2, 3603.3))
+    seen: list[bool] = []
+
+    class Sleepy(FakeSensors):
+        def telemetry(self) -> Telemetry:
+            return replace(super().telemetry(), suspended_s=next(slept_s))
+
+    async def changed() -> None:
+        seen.append(feed.slept)
+        if len(seen) == 3:
+            raise TimeoutError
+
+    feed = TelemetryFeed(Sleepy(), changed, lambda: 0.0)
+    with pytest.raises(TimeoutError):
+        await feed.run()
+    assert seen == [False, True, False]
 
 
 # ---- in the line ------------------------------------------------------------------------------
@@ -188,7 +210,7 @@ def test_each_power_mode_and_supply_has_a_fit_of_its_own() -> None:
 
 
 def metered(joules: float) -> Outcome:
-    energy = Energy.exactly(joules, "counter")
+    energy = Energy(joules, joules, joules, "counter")
     return Outcome(
         "stop", ModelId("m"), (Attempt(ModelId("m"), None, 0.0),), 1.0, 10, 10,
         spent=Spent(energy, energy, 0.0, joules),
