@@ -304,10 +304,6 @@ class Meters(Protocol):
         """
         ...
 
-    def battery(self) -> Metered:
-        """What the batteries have given."""
-        ...
-
     def edge(self) -> None:
         """Work begins or ends now."""
         ...

@@ -315,10 +315,6 @@ class FakeMeters:
         joules = None if self.silent else Joules(self._joules)
         return [Metered("board", "board", "counter", joules)]
 
-    def battery(self) -> Metered:
-        """See `ports.Meters`."""
-        return Metered("batteries", "battery", "integrated", None)
-
     def edge(self) -> None:
         """See `ports.Meters`."""
         self.edges += 1

@@ -52,11 +52,6 @@ class Energy:
     high: float
     quality: Quality
 
-    @classmethod
-    def exactly(cls, joules: float, quality: Quality) -> "Energy":
-        """An amount whose meter is taken at its word."""
-        return cls(joules, joules, joules, quality)
-
     def __add__(self, other: "Energy") -> "Energy":
         """Both; the ends of the interval are added, so that it is rather too wide."""
         return Energy(

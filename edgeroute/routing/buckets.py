@@ -69,14 +69,12 @@ class Buckets:
             if self._column(key.cell, key.origin).merge(key.target, key.bucket, Counts(*counts))
         }
 
-    def rows(self, origins: Iterable[str] | None = None) -> Iterator[Change]:
-        """Every bucket that still counts, of some origins or of all."""
-        wanted = None if origins is None else set(origins)
+    def rows(self) -> Iterator[Change]:
+        """Every bucket that still counts."""
         for cell, columns in self._cells.items():
             for origin, column in columns.items():
-                if wanted is None or origin in wanted:
-                    for target, bucket, counts in column.rows():
-                        yield BucketKey(origin, target, cell, bucket), counts
+                for target, bucket, counts in column.rows():
+                    yield BucketKey(origin, target, cell, bucket), counts
 
     def faded(self, cell: str, target: str, reader: str) -> tuple[float, float]:
         """Observations (good, bad) of a target in a cell, as `reader` may count them."""

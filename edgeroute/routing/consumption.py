@@ -39,7 +39,7 @@ class Consumption:
         covariance: Of `theta`, by rows, in units of the noise.
         queries: That it was learnt from.
         variance: Of the relative error of predictions.
-        quality: The least of the joules it was learnt from.
+        quality: Of the joules that it was learnt from last.
     """
 
     theta: tuple[float, float, float]

@@ -4,7 +4,7 @@ Owns the split: the watts without any warm model are the machine's, what is more
 which pay for being kept warm. A GPU whose memory holds a model stays awake for it.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from edgeroute.domain.units import ModelId
 
@@ -15,28 +15,11 @@ _MOST_MODELS = 256
 
 
 class Idleness:
-    """Learnt from readings that are taken while nothing is generated.
+    """Learnt from readings that are taken while nothing is generated."""
 
-    Args:
-        machine_w: Watts without a warm model as calibrated before; `None` is not known.
-        models: Watts that each model added, likewise.
-    """
-
-    def __init__(
-        self, machine_w: float | None = None, models: Mapping[ModelId, float] | None = None
-    ) -> None:
-        self._machine_w = machine_w
-        self._models = dict(models or {})
-
-    @property
-    def machine_w(self) -> float | None:
-        """Without any warm model; `None` until it was seen."""
-        return self._machine_w
-
-    @property
-    def models(self) -> Mapping[ModelId, float]:
-        """Watts that each model adds while it is warm, those that were seen."""
-        return self._models
+    def __init__(self) -> None:
+        self._machine_w: float | None = None
+        self._models: dict[ModelId, float] = {}
 
     def observe(self, watts: float, warm: Collection[ModelId]) -> None:
         """Take the mean watts of a while in which nothing was generated.

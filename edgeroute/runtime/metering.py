@@ -14,7 +14,7 @@ from typing import NamedTuple
 from edgeroute.domain.energy import Energy, Metered, Quality, Scope, worst
 from edgeroute.domain.units import ModelId
 from edgeroute.ports import Meters, Runner
-from edgeroute.routing.attribution import Parts, Window, Work, share
+from edgeroute.routing.attribution import Window, Work, share
 from edgeroute.routing.idleness import Idleness
 
 _EVERY_S = 0.1
@@ -23,8 +23,6 @@ _CALM_CORES = 0.1
 _SMOOTHING = 0.8
 """Others' CPU time is told in ticks of 10 ms, too coarse for one window: their share is that of the
 last half second or so."""
-
-
 _MODEL_OFF = 0.5
 """A core takes half of what is assumed or half as much again: a phone's and a server's differ by
 ten, but watts are calibrated where that matters."""
@@ -80,22 +78,6 @@ class Bill:
         self.drawn += 1
 
 
-@dataclass(slots=True)
-class Totals:
-    """Joules since the daemon was started, by who took them.
-
-    Attributes:
-        idle: The machine while it did nothing; of the meter with the processor in it.
-        others: Other programs.
-        unclaimed: Of our processes for no query: loads, and the daemon itself.
-    """
-
-    idle: float = 0.0
-    others: float = 0.0
-    queries: float = 0.0
-    unclaimed: float = 0.0
-
-
 @dataclass(frozen=True, slots=True)
 class _Look:
     """One reading of everything."""
@@ -114,9 +96,6 @@ class Metering:
         watts: Of one busy CPU, for a moment in which the meter has nothing to say.
         warm: Models in memory now.
         clock: Monotonic seconds.
-
-    Attributes:
-        totals: Of everything so far.
     """
 
     def __init__(
@@ -127,7 +106,6 @@ class Metering:
         warm: Callable[[], Collection[ModelId]],
         clock: Callable[[], float],
     ) -> None:
-        self.totals = Totals()
         self._meters = meters
         self._cpu = cpu
         self._watts = watts
@@ -140,26 +118,8 @@ class Metering:
         self._timer: asyncio.TimerHandle | None = None
 
     @property
-    def told(self) -> Sequence[Metered]:
-        """What the meters said last."""
-        return () if self._last is None else self._last.told
-
-    @property
     def _gpu_in_use(self) -> bool:
         return any(bill.runner.plan.gpu_layers for bill in self._bills)
-
-    def idle_w(self, models: Collection[ModelId] = ()) -> float | None:
-        """Watts of the machine while nothing runs and these are warm; `None` is not known yet."""
-        known = [idleness for idleness in self._idleness.values() if idleness.machine_w is not None]
-        return sum(idleness.watts(models) for idleness in known) if known else None
-
-    def warmth_w(self) -> Mapping[ModelId, float]:
-        """Watts that models take for being warm, as far as that was seen."""
-        watts: dict[ModelId, float] = defaultdict(float)
-        for idleness in self._idleness.values():
-            for model, more in idleness.models.items():
-                watts[model] += more
-        return watts
 
     @contextmanager
     def query(self, runner: Runner, step_s: float) -> Iterator[Bill]:
@@ -248,13 +208,6 @@ class Metering:
             bill.prefill_j += prefill
             bill.decode_j += decode
             bill.quality = quality if bill.quality is None else worst(bill.quality, quality)
-        self._add(parts)
-
-    def _add(self, parts: Parts) -> None:
-        self.totals.idle += parts.idle
-        self.totals.others += parts.others
-        self.totals.queries += sum(parts.prefill) + sum(parts.decode)
-        self.totals.unclaimed += sum(parts.processes.values())
 
 
 @dataclass(slots=True)

@@ -19,13 +19,10 @@ class Integrator:
 
     Attributes:
         joules: So far.
-        missed_s: Seconds that readings were too far apart to say anything of.
     """
 
-    def __init__(self, longest_s: float = _LONGEST_S) -> None:
+    def __init__(self) -> None:
         self.joules = Joules(0.0)
-        self.missed_s = 0.0
-        self._longest_s = longest_s
         self._last: tuple[float, float] | None = None
         self._edges: tuple[float, float] | None = None
 
@@ -42,8 +39,7 @@ class Integrator:
         if last is None or now <= last[0]:
             return
         then, before = last
-        if now - then > self._longest_s:
-            self.missed_s += now - then
+        if now - then > _LONGEST_S:
             return
         first, final = edges or (then, now)
         first, final = max(first, then), min(final, now)
