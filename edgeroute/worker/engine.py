@@ -7,7 +7,6 @@ the high-level `Llama` object has one lock and no batching. Knows neither queue 
 from array import array
 from collections.abc import Sequence
 
-import llama_cpp
 import llama_cpp.llama_cpp as llama
 import msgspec
 import numpy as np
@@ -20,8 +19,7 @@ from edgeroute.wire.frames import Generate
 from edgeroute.worker.batch import Batch
 from edgeroute.worker.cells import LlamaCells
 from edgeroute.worker.drawing import Drawer, Drawing
-from edgeroute.worker.llama_log import LlamaLog
-from edgeroute.worker.loading import load_model
+from edgeroute.worker.loading import ENGINE, create_context, load_model, start_llama
 from edgeroute.worker.mapping import give_back_pages, give_back_zeros
 from edgeroute.worker.ports import NO_TOOLS, Interrupted, Report, Token
 from edgeroute.worker.prompt import PromptEncoder
@@ -47,16 +45,14 @@ class LlamaEngine:
         Raises:
             LoadFailed: In llama.cpp's words.
         """
-        self._log = LlamaLog()
-        self._log.listen()
-        llama.llama_backend_init()
+        self._log = start_llama()
         self._model = self._load(plan, progress)
         self._context = self._create_context(plan)
         untouched = give_back_zeros() + self._log.buffers.compute
         self.cells = LlamaCells(self._model, self._context)
         self._batch = Batch(plan.batch, plan.slots)
         self._drawings: dict[int, Drawing] = {}  # by id, where argmax is not enough
-        self.name = f"llama-cpp-python {llama_cpp.__version__}"
+        self.name = ENGINE
         self.context: int = llama.llama_n_ctx_seq(self._context)
         self.vocabulary = Vocabulary(self._model)
         source = llama.llama_model_chat_template(self._model, None)
@@ -167,10 +163,7 @@ class LlamaEngine:
         params.type_k = params.type_v = _KV_TYPES[plan.kv_type]
         params.kv_unified = False  # one stream per slot: 12-14 % faster at 8-16 sequences
         params.no_perf = True
-        context = llama.llama_init_from_model(self._model, params)
-        if not context:
-            raise self._log.failure("its context cannot be made: ")
-        return context
+        return create_context(self._model, params, self._log)
 
     def _compiled(self, template: str | None) -> ChatTemplate:
         try:

@@ -1,13 +1,28 @@
-"""Bringing a GGUF file into llama.cpp: the model itself, on the devices that a plan names."""
+"""Bringing a GGUF file into llama.cpp: the library, the model, its context.
+
+Owns what is the same whatever a loaded model is for.
+"""
 
 import ctypes
 
+import llama_cpp
 import llama_cpp.llama_cpp as llama
 
 from edgeroute.domain.errors import LoadFailed
 from edgeroute.domain.load import LoadPlan
 from edgeroute.worker.llama_log import LlamaLog
 from edgeroute.worker.ports import Report
+
+ENGINE = f"llama-cpp-python {llama_cpp.__version__}"
+"""Engine and version; what a measured footprint is valid for."""
+
+
+def start_llama() -> LlamaLog:
+    """Make llama.cpp ready in this process; what it says from now on is kept."""
+    log = LlamaLog()
+    log.listen()
+    llama.llama_backend_init()
+    return log
 
 
 def load_model(plan: LoadPlan, progress: Report, log: LlamaLog) -> llama.llama_model_p:
@@ -44,3 +59,17 @@ def load_model(plan: LoadPlan, progress: Report, log: LlamaLog) -> llama.llama_m
     if not model:
         raise log.failure()
     return model
+
+
+def create_context(
+    model: llama.llama_model_p, params: llama.llama_context_params, log: LlamaLog
+) -> llama.llama_context_p:
+    """Make a context of a model.
+
+    Raises:
+        LoadFailed: In llama.cpp's words.
+    """
+    context = llama.llama_init_from_model(model, params)
+    if not context:
+        raise log.failure("its context cannot be made: ")
+    return context

@@ -14,7 +14,7 @@ import numpy as np
 from edgeroute.domain.errors import LoadFailed
 from edgeroute.wire.measuring import Quality
 from edgeroute.worker.batch import Batch
-from edgeroute.worker.llama_log import LlamaLog
+from edgeroute.worker.loading import create_context, start_llama
 from edgeroute.worker.sampler import Logits
 from edgeroute.worker.sequence import Run
 from edgeroute.worker.vocabulary import Vocabulary
@@ -68,9 +68,7 @@ class _Reader:
     """A model that is shown text; lives as long as its process."""
 
     def __init__(self, path: str, threads: int) -> None:
-        self._log = LlamaLog()
-        self._log.listen()
-        llama.llama_backend_init()
+        self._log = start_llama()
         params = llama.llama_model_default_params()
         params.n_gpu_layers = 0
         no_devices = (ctypes.c_void_p * 1)(None)
@@ -87,10 +85,7 @@ class _Reader:
         params.n_ctx = params.n_batch = params.n_ubatch = params.n_outputs_max = WINDOW
         params.n_seq_max = 1
         params.n_threads = params.n_threads_batch = threads
-        context = llama.llama_init_from_model(model, params)
-        if not context:
-            raise LoadFailed(f"its context cannot be made: {self._log.reason()}")
-        return context
+        return create_context(model, params, self._log)
 
     def windows(self, text: str) -> "list[array[int]]":
         """The tokens of a text, in pieces of at most `WINDOW`; a last one of one tells nothing."""
