@@ -91,6 +91,11 @@ class Toolbox:
     parallel: bool = True
 
     @property
+    def offered(self) -> tuple[Tool, ...]:
+        """The functions that the model may call."""
+        return () if self.choice == "none" else self.tools
+
+    @property
     def texts(self) -> Iterator[str]:
         """Every text in it that somebody wrote."""
         for tool in self.tools:
@@ -207,7 +212,7 @@ class Request(Query):
         wanted = {
             Capability.CHAT: self.prompt is None,
             Capability.COMPLETE: self.prompt is not None,
-            Capability.TOOLS: bool(self.tools.tools) and self.tools.choice != "none",
+            Capability.TOOLS: bool(self.tools.offered),
             Capability.JSON_SCHEMA: self.form.kind in {"json", "schema"},
             Capability.GRAMMAR: self.form.kind == "grammar",
             Capability.LOGPROBS: self.logprobs is not None,

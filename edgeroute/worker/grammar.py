@@ -90,7 +90,7 @@ class Grammars:
             InvalidRequest: It is malformed, or too complex.
             Unsupported: A keyword of a schema that is not built, or form and tools together.
         """
-        called = request.tools.tools if request.tools.choice != "none" else ()
+        called = request.tools.offered
         if called and request.form.kind != "text":
             raise Unsupported(
                 "this model cannot both call tools and hold its answer to a form: "

@@ -130,10 +130,10 @@ class Loop:
             self._step.failed.append(Failed(request.id, error.code, error.message))
 
     def _parser(self, request: Generate) -> ToolCallParser | None:
-        markup, tools = self._engine.tool_markup, request.tools
-        if markup is None or not tools.tools or tools.choice == "none":
+        markup, offered = self._engine.tool_markup, request.tools.offered
+        if markup is None or not offered:
             return None
-        return ToolCallParser(markup, {tool.name for tool in tools.tools}, _call_id)
+        return ToolCallParser(markup, {tool.name for tool in offered}, _call_id)
 
     def _terms(self, request: Generate, prompt: "array[int]", now: float) -> Terms:
         shifts = request.overflow == "shift"

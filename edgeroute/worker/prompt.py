@@ -53,10 +53,9 @@ class PromptEncoder:
         if prompt is not None:  # all of it is the caller's, marks of turns too
             self._probe(prompt)
             return self._vocabulary.tokenise(prompt)
-        offered = () if tools.choice == "none" else tools.tools
-        if offered and self._markup is None:
+        if tools.offered and self._markup is None:
             raise Unsupported("this model's chat template knows no tools")
-        turns, functions = turns_of(messages), functions_of(offered)
+        turns, functions = turns_of(messages), functions_of(tools.offered)
         text = self._template.render(turns, functions)
         self._probe(text)
         controls = self._vocabulary.controls_in("\n".join(texts_in([*turns, *functions])))
