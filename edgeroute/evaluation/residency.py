@@ -120,7 +120,7 @@ def replay(rows: Sequence[TraceRow], machine: Machine, keeper: Keeper) -> list[J
         until = max(machine.now, min(next_at, change_at, keeper.alarm))
         if until == math.inf:
             raise RuntimeError(f"{len(jobs) - done - keeper.refused} requests wait for ever")
-        loaded, ended = machine.advance(until - machine.now, until)
+        loaded, ended = machine.advance(until)
         for model in loaded:
             keeper.note_loaded(model)
         for job in ended:

@@ -140,11 +140,6 @@ class Machine:
         """Bytes of all that is warm or loads."""
         return Bytes(sum(self.cards[m].bytes for held in (self.warm, self.loading) for m in held))
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing runs and nothing loads."""
-        return not self._running and not self.loading
-
     def serves(self, model: ModelId) -> bool:
         """Whether requests run or queue in it."""
         return self._places.get(model, 0) > 0
@@ -204,14 +199,9 @@ class Machine:
         load_s = min(self.loading.values(), default=math.inf) * len(self.loading)
         return min(job_s if self._running else math.inf, load_s if self.loading else math.inf)
 
-    def advance(self, dt: float, until: float) -> tuple[list[ModelId], list[Job]]:
-        """Let time pass, no further than the next change: what was loaded and who is done.
-
-        Args:
-            dt: Seconds.
-            until: The time that it is then, without the rounding of a sum.
-        """
-        self.now = until
+    def advance(self, until: float) -> tuple[list[ModelId], list[Job]]:
+        """Let time pass, no further than the next change: what was loaded and who is done."""
+        dt, self.now = until - self.now, until
         each = dt / max(1, len(self._running))
         done = [job for job in self._running if self._progress(job, each)]
         each = dt / max(1, len(self.loading))

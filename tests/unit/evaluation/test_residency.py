@@ -86,11 +86,11 @@ def test_who_runs_is_not_evicted(policy: str) -> None:
 def test_what_a_given_up_load_has_read_is_charged() -> None:
     machine = Machine(cards(a=card(1000)), Bytes(1000))
     machine.load(ModelId("a"))
-    machine.advance(1.0, 1.0)
+    machine.advance(1.0)
     machine.evict(ModelId("a"))
     assert machine.figures.wasted_bytes == 250
     machine.load(ModelId("a"))
-    machine.advance(4.0, 5.0)
+    machine.advance(5.0)
     machine.close()
     assert machine.figures.wasted_bytes == 1250, "and what nobody has used in the end"
 
