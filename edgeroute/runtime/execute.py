@@ -15,7 +15,7 @@ from edgeroute.domain.energy import NOTHING, Spent
 from edgeroute.domain.errors import DeadlineExceeded, EdgeRouteError, Overloaded, WorkerDied
 from edgeroute.domain.features import Features
 from edgeroute.domain.outcome import Attempt, Outcome
-from edgeroute.domain.request import AnyRequest, Chunk, EmbeddingRequest, Usage
+from edgeroute.domain.request import AnyRequest, Chunk, EmbeddingRequest, FinishReason, Usage
 from edgeroute.domain.units import ModelId
 from edgeroute.routing.estimate import expected_output
 from edgeroute.runtime.metering import Bill
@@ -72,7 +72,7 @@ class Execution:
         self._bills: list[Bill] = []
         self._bill: Bill | None = None
         self._pieces = 0
-        self._ending: Chunk | None = None
+        self._finish: FinishReason | None = None
         self._error: EdgeRouteError | None = None
 
     async def chunks(self) -> AsyncGenerator[Chunk, None]:
@@ -89,7 +89,7 @@ class Execution:
                 while chunk is not None:
                     self._note_piece()
                     if chunk.finish is not None:
-                        self._ending, self._usage = chunk, chunk.usage or self._usage
+                        self._finish, self._usage = chunk.finish, chunk.usage or self._usage
                     yield chunk
                     chunk = await self._in_time(anext(answer, None))
         except EdgeRouteError as error:
@@ -99,9 +99,8 @@ class Execution:
     def outcome(self) -> Outcome:
         """What happened, once the chunks have ended or were closed."""
         usage, paid = self._usage or Usage(0, 0), self._paid()
-        ending = "cancelled" if self._ending is None else self._ending.finish
         return Outcome(
-            ending="error" if self._error else ending or "stop",
+            ending="error" if self._error else self._finish or "cancelled",
             target=self.target if self._first_at is not None else None,
             attempts=tuple(self._attempts),
             total_s=self._clock() - self._began,
