@@ -39,13 +39,18 @@ class Daytime:
         day, slot = divmod(int(at // SLOT_S), _SLOTS)
         on, days = self._on[slot], self._days
         if day > self.day:  # the last day is over, nobody has come since
-            kept = _KEPT ** (day - self.day)
-            on = (on + (slot in self._today)) * kept
-            days = (days + 1.0) * kept + (kept - _KEPT) / (_KEPT - 1.0)
+            on, days = self._on_after(slot, day - self.day), self._days_after(day - self.day)
         return on / (days + 1.0)
 
     def _end_days(self, passed: int) -> None:
-        kept = _KEPT**passed
-        self._on = [(on + (slot in self._today)) * kept for slot, on in enumerate(self._on)]
-        self._days = (self._days + 1.0) * kept + (kept - _KEPT) / (_KEPT - 1.0)
+        self._on = [self._on_after(slot, passed) for slot in range(_SLOTS)]
+        self._days = self._days_after(passed)
         self._today.clear()
+
+    def _on_after(self, slot: int, passed: int) -> float:
+        """What `_on` comes to, so many days after the last one on which it was asked for."""
+        return (self._on[slot] + (slot in self._today)) * _KEPT**passed
+
+    def _days_after(self, passed: int) -> float:
+        kept = _KEPT**passed
+        return (self._days + 1.0) * kept + (kept - _KEPT) / (_KEPT - 1.0)

@@ -8,7 +8,7 @@ models.
 import math
 
 from edgeroute.domain.units import ModelId
-from edgeroute.residency.daytime import SLOT_S, Daytime
+from edgeroute.residency.daytime import DAY_S, SLOT_S, Daytime
 from edgeroute.residency.habit import Habit
 from edgeroute.residency.sequence import WINDOW_S, Sequence
 
@@ -48,7 +48,7 @@ class Reuse:
         habit = self._habits.get(model)
         if habit is None:
             self._habits[model] = Habit(now)
-            self._daytimes[model] = Daytime(int((now - self.midnight) // 86_400.0))
+            self._daytimes[model] = Daytime(int((now - self.midnight) // DAY_S))
         else:
             habit.ask(now)
         self._plain.pop(model, None)
