@@ -30,6 +30,11 @@ class Footprint:
         """All RAM, of either kind."""
         return Bytes(self.file + self.anon)
 
+    @property
+    def size(self) -> Bytes:
+        """All bytes, wherever they lie."""
+        return Bytes(self.ram + sum(self.gpu))
+
 
 @dataclass(frozen=True, slots=True)
 class Pools:
@@ -64,6 +69,11 @@ class Budget:
 
     ram: Bytes
     gpu: tuple[Bytes, ...] = ()
+
+    @property
+    def size(self) -> Bytes:
+        """All bytes, wherever they lie."""
+        return Bytes(self.ram + sum(self.gpu))
 
 
 @dataclass(frozen=True, slots=True)

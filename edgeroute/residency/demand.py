@@ -76,7 +76,7 @@ class Demand:
 
     def note_load(self, footprint: Footprint, now: float) -> None:
         """A model is loaded because somebody waits for it."""
-        self._loaded_bytes = self._turnover(now) * _TURNOVER_S + _size(footprint)
+        self._loaded_bytes = self._turnover(now) * _TURNOVER_S + footprint.size
         self._loaded_at = now
 
     def note_eviction(self, model: ModelId, now: float) -> None:
@@ -98,15 +98,10 @@ class Demand:
 
     def tenure_s(self, budget: Budget, now: float) -> float:
         """Seconds that a model may be expected to stay once it is loaded: the memory's turnover."""
-        room = budget.ram + sum(budget.gpu)
-        tenure_s = room / max(1e-9, self._turnover(now))
+        tenure_s = budget.size / max(1e-9, self._turnover(now))
         return min(_GREATEST_TENURE_S, max(_LEAST_TENURE_S, tenure_s))
 
     def _turnover(self, now: float) -> float:
         """Bytes loaded per second of late."""
         passed = max(0.0, now - self._loaded_at)
         return self._loaded_bytes * math.exp(-passed / _TURNOVER_S) / _TURNOVER_S
-
-
-def _size(footprint: Footprint) -> int:
-    return footprint.ram + sum(footprint.gpu)

@@ -93,23 +93,24 @@ class _View:
         self._free = more(models.free, models.coming)
         queue = self._in_order_of_going()
         self._places = {resident.id: place for place, resident in enumerate(queue, 1)}
-        self._freed = list(accumulate(_size(models.ledger.live(r.id)) for r in queue))
+        self._freed = list(accumulate(models.ledger.live(r.id).size for r in queue))
         self._missed_s = list(accumulate(self._chance(r) * r.load_s for r in queue))
 
     def status(self, resident: Resident) -> ModelStatus:
         """One model."""
         models, now = self._models, self._now
         plan = models.plans.get(resident.id)
-        fits, needed = True, models.ledger.live(resident.id)
+        fits, needed, displaces_s = True, models.ledger.live(resident.id), 0.0
         if plan is None:
             placed = models.place(resident, self._obtainable)
             fits, plan, needed = isinstance(placed, Placement), placed.plan, placed.footprint
-        cold = resident.id not in models.plans
+            if fits:
+                displaces_s = self._displaced_s(shortage(needed, self._free))
         return ModelStatus(
             model=resident.id,
             warmth=resident.state,
             booked=models.ledger.booked(resident.id),
-            needed=Bytes(_size(needed)),
+            needed=needed.size,
             fits=fits,
             context=plan.context,
             leases=len(resident.leases),
@@ -121,7 +122,7 @@ class _View:
             guessed=resident.guessed,
             chance=self._chance(resident),
             goes=self._places.get(resident.id),
-            displaces_s=self._displaced_s(shortage(needed, self._free)) if cold and fits else 0.0,
+            displaces_s=displaces_s,
             why=self._why(resident),
         )
 
@@ -131,15 +132,14 @@ class _View:
 
         def per_byte(resident: Resident) -> tuple[float, ModelId]:
             worth = self._demand.worth(resident.id, resident.load_s, self._now)
-            return worth / max(1, _size(self._models.ledger.live(resident.id))), resident.id
+            return worth / max(1, self._models.ledger.live(resident.id).size), resident.id
 
         return sorted(idle, key=per_byte)
 
     def _displaced_s(self, short: Budget) -> float:
-        missing = short.ram + sum(short.gpu)
-        if missing <= 0 or not self._freed:
+        if short.size <= 0 or not self._freed:
             return 0.0
-        return self._missed_s[min(bisect_left(self._freed, missing), len(self._freed) - 1)]
+        return self._missed_s[min(bisect_left(self._freed, short.size), len(self._freed) - 1)]
 
     def _chance(self, resident: Resident) -> float:
         chance = self._chances.get(resident.id)
@@ -162,7 +162,3 @@ class _View:
         if resident.guessed:
             return f"loaded on a guess: {likely}"
         return f"idle for {format_seconds(self._now - resident.last_used)}, {likely}"
-
-
-def _size(footprint: Footprint) -> int:
-    return footprint.ram + sum(footprint.gpu)

@@ -132,8 +132,7 @@ class Turn:
         if self._is_overdue(resident):
             return resident.waiting_since, 0.0
         waited_s = sum(self._now - since for since in resident.waiters.values())
-        size = place.footprint.ram + sum(place.footprint.gpu)
-        return math.inf, -waited_s / max(1, size)
+        return math.inf, -waited_s / max(1, place.footprint.size)
 
     def _has_disk(self, resident: Resident) -> bool:
         """Whether its load may begin beside those under way, with which it would share the disk.
