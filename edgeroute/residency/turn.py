@@ -197,7 +197,9 @@ class Turn:
     def _choose_among_first(self, idle: Iterator[Resident], short: Budget) -> list[Resident]:
         """As `_choose`, but among the first few where these suffice: it has to be quick."""
         first = list(islice(idle, _LOOKED_AT))
-        return self._choose(first, short) or self._choose([*first, *idle], short)
+        chosen = self._choose(first, short)
+        others = [] if chosen else list(idle)
+        return self._choose([*first, *others], short) if others else chosen
 
     def _choose(self, among: Iterable[Resident], short: Budget) -> list[Resident]:
         """The least valuable that make up for `short`; nobody where all together do not."""
