@@ -11,9 +11,6 @@ from edgeroute.domain.privacy import Label, Zone
 from edgeroute.domain.profile import Profile
 from edgeroute.routing.policy import never
 
-_USUAL = Label.PRIVATE
-"""The label of a request that has none (see `domain/request.Query`)."""
-
 
 class Elsewhere(NamedTuple):
     """One destination or tool.
@@ -47,7 +44,7 @@ def everyone_elsewhere(folders: Folders) -> list[Elsewhere]:
 def _judged(
     name: str, zone: Zone, label: Label, profile: Profile, fault: tuple[str, str | None] | None
 ) -> Elsewhere:
-    barred = never(zone, label, _USUAL, profile) or fault or (None, None)
+    barred = never(zone, label, profile) or fault or (None, None)
     return Elsewhere(name, zone.word, label.word, *barred)
 
 

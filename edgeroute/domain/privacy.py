@@ -1,10 +1,12 @@
 """How private a text is, and how far away a target is.
 
-Owns the order of labels and zones; which label may go to which zone is `routing/policy`'s.
+Owns the order of labels and zones and what has no label; which label may go to which zone is
+`routing/policy`'s.
 """
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
 
 
 class Label(IntEnum):
@@ -19,6 +21,10 @@ class Label(IntEnum):
     def word(self) -> str:
         """The label as users write it."""
         return self.name.lower()
+
+
+UNLABELLED: Final = Label.PRIVATE
+"""What a request counts as that has no label."""
 
 
 class Zone(IntEnum):

@@ -8,7 +8,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal
 
 from edgeroute.domain.capability import Capability
-from edgeroute.domain.privacy import Label
+from edgeroute.domain.privacy import UNLABELLED, Label
 from edgeroute.domain.units import Joules, RequestId, Usd
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
@@ -168,7 +168,7 @@ class Query:
     model: str
     _: KW_ONLY
     limits: Limits = field(default_factory=Limits)
-    label: Label = Label.PRIVATE
+    label: Label = UNLABELLED
     profile: str | None = None
     app: str = "default"
     priority: Priority = "interactive"

@@ -5,7 +5,7 @@ never leaves the device, whatever a target is said to be allowed to see; anythin
 the target's own `max_label` admits it and no farther than the request and its profile allow.
 """
 
-from edgeroute.domain.privacy import Label, Zone
+from edgeroute.domain.privacy import UNLABELLED, Label, Zone
 from edgeroute.domain.profile import Profile
 from edgeroute.domain.request import Limits
 
@@ -20,13 +20,12 @@ def farthest(limits: Limits, profile: Profile) -> Zone:
     return Zone.DEVICE if limits.on_device else profile.farthest
 
 
-def never(zone: Zone, max_label: Label, usual: Label, profile: Profile) -> tuple[str, str] | None:
-    """Why a target is asked nothing that is usual, and what would change that.
+def never(zone: Zone, max_label: Label, profile: Profile) -> tuple[str, str] | None:
+    """Why a target is never asked by requests without a label, and what would change that.
 
     Args:
         zone: Where the target runs.
         max_label: The most private label that it may see.
-        usual: The label of requests that have none.
         profile: The one that holds where a request names none.
 
     Returns:
@@ -36,7 +35,8 @@ def never(zone: Zone, max_label: Label, usual: Label, profile: Profile) -> tuple
     if zone > profile.farthest:
         reason = f"profile {profile.name} goes no farther than {profile.farthest.word}"
         return reason, f"choose a profile with farthest = '{zone.word}'"
-    if usual > seen:
-        reason = f"it may see up to {seen.word}, and a request without a label is {usual.word}"
-        return reason, f"set max_label = '{usual.word}', or label requests {seen.word}"
+    if seen < UNLABELLED:
+        usual = UNLABELLED.word
+        reason = f"it may see up to {seen.word}, and a request without a label is {usual}"
+        return reason, f"set max_label = '{usual}', or label requests {seen.word}"
     return None

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from edgeroute.domain.errors import InvalidRequest
-from edgeroute.domain.privacy import Label
+from edgeroute.domain.privacy import UNLABELLED, Label
 from edgeroute.domain.request import AUTO, AnswerForm, Limits, Overflow, Priority, Sampling
 from edgeroute.domain.units import Joules, Usd
 from edgeroute.wire.undecodable import UNDECODABLE
@@ -37,7 +37,7 @@ class StreamOptions(Struct):
 class EdgeRouteOptions(Struct, forbid_unknown_fields=True):
     """Our own object in a body."""
 
-    label: Literal["public", "internal", "private", "secret"] = "private"
+    label: Literal["public", "internal", "private", "secret"] | UnsetType = UNSET
     profile: str | None = None
     session: Annotated[str, Meta(max_length=256)] | None = None
     deadline_s: Positive | None = None
@@ -121,7 +121,7 @@ def query_fields(body: Body, ignored: tuple[str, ...]) -> dict[str, Any]:
     return {
         "model": AUTO if is_auto else body.model,
         "limits": _limits(options),
-        "label": Label[options.label.upper()],
+        "label": UNLABELLED if options.label is UNSET else Label[options.label.upper()],
         "profile": options.profile or (profile if is_auto else None),
         "priority": options.priority,
         "ignored": ignored,
