@@ -117,6 +117,13 @@ class AnswerForm:
     name: str = ""
 
 
+TUNABLE = (
+    "temperature", "top_p", "top_k", "min_p", "repeat_penalty",
+    "presence_penalty", "frequency_penalty", "seed",
+)  # fmt: skip
+"""Fields of `Sampling` that a caller may leave open, by the names that every protocol has."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How tokens are drawn. `None` leaves the choice to the router or the model's default.
@@ -125,8 +132,8 @@ class Sampling:
         temperature: 0 is greedy.
         max_tokens: Upper bound on generated tokens; `None` is bounded by the context alone.
         stop: Strings that end the answer and are not part of it.
-        given: Names of the values above that the caller chose; the others are EdgeRoute's own
-            defaults, and a server elsewhere keeps its own instead.
+        given: Which of `TUNABLE` the caller chose; the others are EdgeRoute's own defaults, and
+            a server elsewhere keeps its own instead.
     """
 
     temperature: float = 0.7

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from edgeroute.domain.errors import InvalidRequest
 from edgeroute.domain.privacy import UNLABELLED, Label
-from edgeroute.domain.request import AUTO, AnswerForm, Limits, Overflow, Priority, Sampling
+from edgeroute.domain.request import AUTO, TUNABLE, AnswerForm, Limits, Overflow, Priority, Sampling
 from edgeroute.domain.units import Joules, Usd
 from edgeroute.wire.undecodable import UNDECODABLE
 
@@ -131,13 +131,8 @@ def query_fields(body: Body, ignored: tuple[str, ...]) -> dict[str, Any]:
 def sampling_of(body: GeneratingBody, max_tokens: int | None) -> Sampling:
     """How tokens are drawn; what a body leaves out is the default."""
     given: dict[str, Any] = {
-        name: value
-        for name in (
-            "temperature", "top_p", "top_k", "min_p", "repeat_penalty",
-            "presence_penalty", "frequency_penalty", "seed",
-        )
-        if (value := getattr(body, name)) is not None
-    }  # fmt: skip
+        name: value for name in TUNABLE if (value := getattr(body, name)) is not None
+    }
     stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
     return Sampling(**given, max_tokens=max_tokens, stop=stop, given=frozenset(given))
 

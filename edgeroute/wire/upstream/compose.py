@@ -1,7 +1,7 @@
 """A request as the body that a server of the OpenAI protocol takes.
 
-Owns which fields leave this machine: those listed here and no other. What the caller left open
-stays open, so that the server's own default holds.
+Owns which fields leave this machine: those listed here, `TUNABLE` and no other. What the caller
+left open stays open, so that the server's own default holds.
 """
 
 from collections.abc import Mapping
@@ -9,14 +9,10 @@ from collections.abc import Mapping
 import msgspec
 
 from edgeroute.domain.destination import Dialect
-from edgeroute.domain.request import AnswerForm, Message, Request, Toolbox
+from edgeroute.domain.request import TUNABLE, AnswerForm, Message, Request, Toolbox
 
 _ALWAYS = {"stream": True, "stream_options": {"include_usage": True}}
 """Streamed always: the first token says that it works, and a hang-up ends it."""
-_TUNABLE = (
-    "temperature", "top_p", "top_k", "min_p", "repeat_penalty",
-    "presence_penalty", "frequency_penalty", "seed",
-)  # fmt: skip
 
 
 def compose(request: Request, model: str, dialect: Dialect) -> dict[str, object]:
@@ -27,7 +23,7 @@ def compose(request: Request, model: str, dialect: Dialect) -> dict[str, object]
         "messages": [_message(message, dialect) for message in request.messages],
         **_ALWAYS,
     }
-    body |= {name: getattr(sampling, name) for name in _TUNABLE if name in sampling.given}
+    body |= {name: getattr(sampling, name) for name in TUNABLE if name in sampling.given}
     if sampling.max_tokens is not None:
         bound = "max_completion_tokens" if dialect == "openai" else "max_tokens"
         body[bound] = sampling.max_tokens
