@@ -11,10 +11,10 @@ from edgeroute.domain.errors import EdgeRouteError
 from edgeroute.domain.request import Chunk, Usage
 from edgeroute.runtime.dispatch import Answer
 from edgeroute.wire.openai import (
-    ChatCall,
     ChatWriter,
     CompletionWriter,
     Gathered,
+    TextCall,
     Writer,
     decode_chat,
     decode_completion,
@@ -42,7 +42,7 @@ async def completions(request: HttpRequest) -> "Completion":
 class Completion(Answering):
     """Answers in text. The status goes out with the first token; an earlier failure has its own."""
 
-    def __init__(self, house: House, call: ChatCall, writer: type[Writer]) -> None:
+    def __init__(self, house: House, call: TextCall, writer: type[Writer]) -> None:
         super().__init__(house, call.request, explain=call.explain)
         self._call = call
         self._writer = writer

@@ -29,8 +29,8 @@ from edgeroute.domain.units import RequestId
 from edgeroute.runtime.dispatch import Answer
 from edgeroute.wire.framing import encode
 from edgeroute.wire.openai import (
-    ChatCall,
     EmbeddingCall,
+    TextCall,
     decode_chat,
     decode_completion,
     decode_embeddings,
@@ -59,7 +59,7 @@ MAX_CONNECTIONS = 256
 STALL_S = 60.0
 """Seconds for which a client may read nothing before it counts as gone."""
 
-_Asked = ChatCall | EmbeddingCall
+_Asked = TextCall | EmbeddingCall
 _STREAMED: Mapping[Method, Callable[[bytes, RequestId], _Asked]] = {
     "chat": decode_chat,
     "completion": decode_completion,

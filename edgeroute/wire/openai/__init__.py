@@ -6,20 +6,20 @@ an unknown key inside the `edgeroute` object is an error.
 """
 
 from edgeroute.wire.openai.answers import ChatWriter, CompletionWriter, Gathered, Writer
-from edgeroute.wire.openai.chat import CHAT_FIELDS, ChatCall, decode_chat
+from edgeroute.wire.openai.chat import CHAT_FIELDS, decode_chat
 from edgeroute.wire.openai.completions import decode_completion
 from edgeroute.wire.openai.embeddings import EmbeddingCall, decode_embeddings, encode_embeddings
-from edgeroute.wire.openai.fields import EDGEROUTE_KEYS
+from edgeroute.wire.openai.fields import EDGEROUTE_KEYS, TextCall
 from edgeroute.wire.openai.replies import encode_error, encode_json, models_list, sse
 
 __all__ = [
     "CHAT_FIELDS",
     "EDGEROUTE_KEYS",
-    "ChatCall",
     "ChatWriter",
     "CompletionWriter",
     "EmbeddingCall",
     "Gathered",
+    "TextCall",
     "Writer",
     "decode_chat",
     "decode_completion",

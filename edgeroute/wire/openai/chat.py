@@ -11,8 +11,9 @@ from edgeroute.domain.units import RequestId
 from edgeroute.wire.openai.fields import (
     Count,
     GeneratingBody,
+    TextCall,
     decode_body,
-    query_fields,
+    request_fields,
     sampling_of,
 )
 from edgeroute.wire.openai.tools import CallField, Choice, Tools, toolbox
@@ -66,15 +67,7 @@ CHAT_FIELDS = frozenset(_Body.__struct_fields__) - {"messages", "edgeroute"}
 """Names of what a body may say besides its conversation."""
 
 
-class ChatCall(Struct, frozen=True):
-    """A decoded call: the request, and how its answer is to be written."""
-
-    request: Request
-    include_usage: bool
-    explain: bool
-
-
-def decode_chat(data: bytes, request_id: RequestId) -> ChatCall:
+def decode_chat(data: bytes, request_id: RequestId) -> TextCall:
     """Read the body of `POST /v1/chat/completions`.
 
     Raises:
@@ -83,21 +76,16 @@ def decode_chat(data: bytes, request_id: RequestId) -> ChatCall:
     """
     body, ignored = decode_body(data, _body, "a chat completion request")
     _refuse_unsupported(body)
-    options = body.options
     request = Request(
         id=request_id,
         messages=tuple(_message(message) for message in body.messages),
         sampling=sampling_of(body, body.max_completion_tokens or body.max_tokens),
         tools=toolbox(body.tools, body.tool_choice, parallel=body.parallel_tool_calls is not False),
-        form=_form(body.response_format, options.form),
-        choices=body.n or 1,
+        form=_form(body.response_format, body.options.form),
         logprobs=_logprobs(body),
-        session=options.session,
-        stream=bool(body.stream),
-        overflow=options.overflow,
-        **query_fields(body, ignored),
+        **request_fields(body, ignored),
     )
-    return ChatCall(request, include_usage=body.include_usage, explain=options.explain)
+    return body.call(request)
 
 
 def _refuse_unsupported(body: _Body) -> None:

@@ -8,11 +8,11 @@ from msgspec import Meta
 from edgeroute.domain.errors import InvalidRequest, Unsupported
 from edgeroute.domain.request import Request
 from edgeroute.domain.units import RequestId
-from edgeroute.wire.openai.chat import ChatCall
 from edgeroute.wire.openai.fields import (
     GeneratingBody,
+    TextCall,
     decode_body,
-    query_fields,
+    request_fields,
     sampling_of,
 )
 
@@ -32,7 +32,7 @@ class _Body(GeneratingBody, kw_only=True):
 _body: msgspec.json.Decoder[_Body] = msgspec.json.Decoder(_Body)
 
 
-def decode_completion(data: bytes, request_id: RequestId) -> ChatCall:
+def decode_completion(data: bytes, request_id: RequestId) -> TextCall:
     """Read the body of `POST /v1/completions`.
 
     Raises:
@@ -41,21 +41,16 @@ def decode_completion(data: bytes, request_id: RequestId) -> ChatCall:
     """
     body, ignored = decode_body(data, _body, "a completion request")
     _refuse_unsupported(body)
-    options = body.options
     request = Request(
         id=request_id,
         messages=(),
         sampling=sampling_of(body, body.max_tokens or _USUAL_TOKENS),
         prompt=_prompt(body),
-        form=options.form,
-        choices=body.n or 1,
+        form=body.options.form,
         logprobs=body.logprobs,
-        session=options.session,
-        stream=bool(body.stream),
-        overflow=options.overflow,
-        **query_fields(body, ignored),
+        **request_fields(body, ignored),
     )
-    return ChatCall(request, include_usage=body.include_usage, explain=options.explain)
+    return body.call(request)
 
 
 def _prompt(body: _Body) -> str:

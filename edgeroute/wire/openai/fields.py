@@ -10,7 +10,16 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from edgeroute.domain.errors import InvalidRequest
 from edgeroute.domain.privacy import UNLABELLED, Label
-from edgeroute.domain.request import AUTO, TUNABLE, AnswerForm, Limits, Overflow, Priority, Sampling
+from edgeroute.domain.request import (
+    AUTO,
+    TUNABLE,
+    AnswerForm,
+    Limits,
+    Overflow,
+    Priority,
+    Request,
+    Sampling,
+)
 from edgeroute.domain.units import Joules, Usd
 from edgeroute.wire.undecodable import UNDECODABLE
 
@@ -70,6 +79,14 @@ class Body(Struct):
         return EdgeRouteOptions() if self.edgeroute is UNSET else self.edgeroute
 
 
+class TextCall(Struct, frozen=True):
+    """A decoded call that asks for text: the request, and how its answer is to be written."""
+
+    request: Request
+    include_usage: bool
+    explain: bool
+
+
 class GeneratingBody(Body):
     """Fields of every body that asks for text."""
 
@@ -87,10 +104,10 @@ class GeneratingBody(Body):
     stop: Stop | Annotated[list[Stop], Meta(max_length=16)] | None = None
     n: Choices | None = None
 
-    @property
-    def include_usage(self) -> bool:
-        """Whether the last event of a stream is to tell the usage."""
-        return self.stream_options is not None and self.stream_options.include_usage
+    def call(self, request: Request) -> TextCall:
+        """The call that it is, once its request is read."""
+        include_usage = self.stream_options is not None and self.stream_options.include_usage
+        return TextCall(request, include_usage, self.options.explain)
 
 
 _fields: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -125,6 +142,18 @@ def query_fields(body: Body, ignored: tuple[str, ...]) -> dict[str, Any]:
         "profile": options.profile or (profile if is_auto else None),
         "priority": options.priority,
         "ignored": ignored,
+    }
+
+
+def request_fields(body: GeneratingBody, ignored: tuple[str, ...]) -> dict[str, Any]:
+    """The fields of a `Request` that every body which asks for text says alike."""
+    options = body.options
+    return {
+        "choices": body.n or 1,
+        "session": options.session,
+        "stream": bool(body.stream),
+        "overflow": options.overflow,
+        **query_fields(body, ignored),
     }
 
 

@@ -20,7 +20,7 @@ from edgeroute.domain.request import (
     ToolCall,
 )
 from edgeroute.domain.units import RequestId
-from edgeroute.wire.openai import ChatCall, decode_chat
+from edgeroute.wire.openai import TextCall, decode_chat
 
 ID = RequestId("r1")
 TOOL = {
@@ -45,7 +45,7 @@ SCHEMA = {
 HELLO = {"role": "user", "content": "hello"}
 
 
-def decode(**fields: Any) -> ChatCall:
+def decode(**fields: Any) -> TextCall:
     body = {"messages": [HELLO], **fields}
     return decode_chat(json.dumps(body).encode(), ID)
 

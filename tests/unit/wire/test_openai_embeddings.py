@@ -12,10 +12,10 @@ from edgeroute.domain.errors import InvalidRequest, Unsupported
 from edgeroute.domain.request import Chunk, EmbeddingRequest, Request, TokenLogprob, Usage
 from edgeroute.domain.units import RequestId
 from edgeroute.wire.openai import (
-    ChatCall,
     CompletionWriter,
     EmbeddingCall,
     Gathered,
+    TextCall,
     decode_completion,
     decode_embeddings,
     encode_embeddings,
@@ -28,7 +28,7 @@ def embedding(**fields: Any) -> EmbeddingCall:
     return decode_embeddings(json.dumps({"input": "hello", **fields}).encode(), ID)
 
 
-def completion(**fields: Any) -> ChatCall:
+def completion(**fields: Any) -> TextCall:
     return decode_completion(json.dumps({"prompt": "hello", **fields}).encode(), ID)
 
 
