@@ -10,9 +10,8 @@ from edgeroute.api.house import House
 from edgeroute.domain.decision import Refusal
 from edgeroute.domain.errors import InvalidRequest
 from edgeroute.domain.request import AUTO
-from edgeroute.domain.units import RequestId
 from edgeroute.routing.decide import decide
-from edgeroute.wire.openai import decode_chat, models_list
+from edgeroute.wire.openai import decode_chat, models_list, request_id_of
 from edgeroute.wire.undecodable import UNDECODABLE
 
 
@@ -58,7 +57,7 @@ async def feedback(house: House, body: bytes) -> Mapping[str, object]:
             f"the body is no verdict: {error}", hint='send {"id": ..., "verdict": "good" or "bad"}'
         ) from error
     score = float(given.verdict == "good") if given.score is None else given.score
-    target = await house.dispatcher.judge(_plain(given.id), score)
+    target = await house.dispatcher.judge(request_id_of(given.id), score)
     return {"id": given.id, "target": target, "score": score}
 
 
@@ -73,8 +72,4 @@ async def explain(house: House, body: bytes) -> Mapping[str, object]:
 
 async def explanation(house: House, wanted: str) -> Mapping[str, object]:
     """The same, by its id as answers have it."""
-    return recalled_account(await house.record.recall(_plain(wanted)))
-
-
-def _plain(wanted: str) -> RequestId:
-    return RequestId(wanted.removeprefix("chatcmpl-").removeprefix("cmpl-"))
+    return recalled_account(await house.record.recall(request_id_of(wanted)))

@@ -5,7 +5,13 @@ change the answer and are not built are refused, since dropping them would answe
 an unknown key inside the `edgeroute` object is an error.
 """
 
-from edgeroute.wire.openai.answers import ChatWriter, CompletionWriter, Gathered, Writer
+from edgeroute.wire.openai.answers import (
+    ChatWriter,
+    CompletionWriter,
+    Gathered,
+    Writer,
+    request_id_of,
+)
 from edgeroute.wire.openai.chat import CHAT_FIELDS, decode_chat
 from edgeroute.wire.openai.completions import decode_completion
 from edgeroute.wire.openai.embeddings import EmbeddingCall, decode_embeddings, encode_embeddings
@@ -28,5 +34,6 @@ __all__ = [
     "encode_error",
     "encode_json",
     "models_list",
+    "request_id_of",
     "sse",
 ]

@@ -141,6 +141,13 @@ class Writer(ABC):
         return sse(encode_json({**self._head, **fields, **_extension(extra)}))
 
 
+def request_id_of(answer_id: str) -> RequestId:
+    """The id of the request behind an answer's, or behind its own."""
+    for writer in (ChatWriter, CompletionWriter):
+        answer_id = answer_id.removeprefix(writer.prefix)
+    return RequestId(answer_id)
+
+
 class ChatWriter(Writer):
     """Writes the answers to a chat."""
 
