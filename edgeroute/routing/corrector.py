@@ -98,17 +98,16 @@ class Corrector:
     @property
     def share(self) -> float:
         """How far the regression is believed, 0..1; 0 until it has proved itself, or no longer."""
-        if self._events < _LEAST_EVENTS:
-            return 0.0
-        ridge, share = self._best
-        proven = self._gain[ridge, share] > 0 and self._won[ridge, share] >= 0
-        return float(_SHARES[share]) if proven else 0.0
+        return self._say[1]
 
     @property
-    def _best(self) -> tuple[int, int]:
+    def _say(self) -> tuple[int, float]:
+        """The best ridge that chose no worse, and how far it is believed."""
+        if self._events < _LEAST_EVENTS:
+            return 0, 0.0
         allowed = np.where(self._won >= 0, self._gain, -np.inf)
         ridge, share = divmod(int(allowed.argmax()), len(_SHARES))
-        return ridge, share
+        return ridge, float(_SHARES[share]) if allowed[ridge, share] > 0 else 0.0
 
     @property
     def due(self) -> bool:
@@ -127,11 +126,11 @@ class Corrector:
             mean: P(acceptable) by their cells.
             overall: P(acceptable) of each for just any request.
         """
-        share = self.share
+        ridge, share = self._say
         if share == 0 or self._fit is None:
             return np.zeros(len(names))
-        own: Floats = self._believed(vector, names, overall)[self._best[0]]
-        return share * (own - mean)
+        believed = self._believed(self._fit.weights[ridge], vector, names, overall)
+        return share * (believed - mean)
 
     def observe(
         self, vector: Floats, verdicts: Mapping[str, Counts], mean: Floats, overall: Floats
@@ -147,7 +146,8 @@ class Corrector:
         score = np.array([ok / (ok + bad) for ok, bad in verdicts.values()])
         weight = np.array([(ok + bad) / PARTS for ok, bad in verdicts.values()])
         if self._fit is not None:
-            self._try(score, weight, mean, self._believed(vector, list(verdicts), overall))
+            own = self._believed(self._fit.weights, vector, list(verdicts), overall)
+            self._try(score, weight, mean, own)
         self._learn(vector, [self._row(name) for name in verdicts], score, weight)
 
     def problem(self) -> Problem:
@@ -160,15 +160,17 @@ class Corrector:
         self._fit = fit
         self._fitted_at = self._events
 
-    def _believed(self, vector: Floats, names: Sequence[str], overall: Floats) -> Floats:
-        """By every ridge, shape (ridges, names). Odds move: a weak model never overtakes at 1."""
+    def _believed(
+        self, weights: Floats, vector: Floats, names: Sequence[str], overall: Floats
+    ) -> Floats:
+        """By these weights, shape (..., names). Odds move: a weak model never overtakes at 1."""
         assert self._fit is not None  # noqa: S101 - as its callers have made sure
         rows = np.array([self._rows.get(name, -1) for name in names], dtype=np.intp)
         known = (rows >= 0) & (rows < len(self._fit.centre))
         at = rows[known]
-        moved = np.zeros((len(RIDGES), len(names)))
+        moved = np.zeros((*weights.shape[:-2], len(names)))
         off = vector - self._fit.centre[at]
-        moved[:, known] = (self._fit.weights[:, at] * off).sum(axis=2)
+        moved[..., known] = (weights[..., at, :] * off).sum(axis=-1)
         base = np.clip(overall, *_SLOPED)
         odds: Floats = np.log(base / (1.0 - base)) + moved / (base * (1.0 - base))
         believed: Floats = np.clip(1.0 / (1.0 + np.exp(-odds)), *_BOUNDS)
