@@ -6,7 +6,7 @@ Owns reading `/proc/stat` and `/proc/PID/stat`, in clock ticks of 10 ms on every
 import os
 import sys
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from edgeroute.domain.hardware import CpuTimes
 from edgeroute.sensors.sysfs import Tree
@@ -30,12 +30,8 @@ def read_cpu_times(tree: Tree, cpus: Collection[int], pids: Iterable[int]) -> Cp
     busy = [_busy(row[1:]) for row in rows if row and row[0] in wanted]
     if not busy:
         return None
-    ticks = {pid: _spent(tree.read(f"/proc/{pid}/stat")) for pid in pids}
-    per_s = os.sysconf("SC_CLK_TCK")
-    return CpuTimes(
-        sum(busy) / per_s,
-        {pid: spent / per_s for pid, spent in ticks.items() if spent is not None},
-    )
+    told = {pid: _ticks_s(tree, pid) for pid in pids}
+    return CpuTimes(sum(busy) / os.sysconf("SC_CLK_TCK"), _living(told))
 
 
 def process_cpu_s(tree: Tree, pids: Iterable[int]) -> dict[int, float]:
@@ -48,6 +44,10 @@ def process_cpu_s(tree: Tree, pids: Iterable[int]) -> dict[int, float]:
         told = {pid: _clock_s(pid) for pid in pids}
     else:
         told = {pid: _ticks_s(tree, pid) for pid in pids}
+    return _living(told)
+
+
+def _living(told: Mapping[int, float | None]) -> dict[int, float]:
     return {pid: seconds for pid, seconds in told.items() if seconds is not None}
 
 
