@@ -31,10 +31,12 @@ from typing import Any, NamedTuple
 sys.path.insert(0, str(Path(__file__).parent))
 
 from fetch_models import SOURCES, path_of
+from places import folders
 
 from edgeroute.catalog.folders import shipped
 from edgeroute.catalog.profiles import read_profiles
 from edgeroute.client.http import Client
+from edgeroute.daemon.energy import build_metering
 from edgeroute.domain.features import Task
 from edgeroute.domain.profile import Profile
 from edgeroute.domain.target import Rates
@@ -95,8 +97,7 @@ def main() -> None:
 def daemon(*, big: bool) -> Iterator[Path]:
     """The socket of a daemon with the starter model, and where it is there a bigger one."""
     root = Path(tempfile.mkdtemp(prefix="er-"))
-    folders = ("CONFIG", "DATA", "STATE", "RUNTIME")
-    env = {**os.environ, **{f"EDGEROUTE_{f}_DIR": str(root / f.lower()) for f in folders}}
+    env = folders(root)
 
     def run(*arguments: str) -> None:
         command = [sys.executable, "-m", "edgeroute.cli.main", *arguments]
@@ -243,18 +244,8 @@ def at_once(
 def sensors() -> dict[str, Any]:
     """CPU time of readings, as a share of one core at the pace at which they are taken."""
     machine = Machine()
-    cpus = machine.hardware().cpu.allowed
-    pids = (os.getpid(), os.getppid())
-    meters = machine.meters(lambda: pids, 5.0)
-    shared = any(not told.own for told in meters.read())
-
-    def look() -> None:
-        meters.read()
-        machine.cpu_seconds(pids)
-        if shared:
-            machine.cpu_times(cpus, ())
-
-    telemetry_s, look_s = cpu_of(machine.telemetry, 300), cpu_of(look, 3000)
+    metering = build_metering(machine, machine.hardware().cpu, lambda: [os.getppid()], list)
+    telemetry_s, look_s = cpu_of(machine.telemetry, 300), cpu_of(metering.look_idle, 3000)
     idle = 100 * (telemetry_s + look_s) / 5.0
     busy = idle + 100 * look_s * 10
     print(
