@@ -12,14 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgeroute.domain.features import Task
 from edgeroute.domain.profile import Profile
 from edgeroute.routing import prior
 from edgeroute.routing.price import Account, Choice, weight
 
-Floats = NDArray[np.float64]
 _HOUR_S = 3600.0
 _DAY_S = 24 * _HOUR_S
 _BEGINS_H, _ENDS_H = 7, 24
@@ -195,7 +193,7 @@ def evaluate(
         sum(fixed(days[at], per_joule, day.capacity).alive for at, day in found)
         for per_joule in weights
     )
-    hindsight = sum(_fixed_at([days[at]], day.taken, base) for at, day in found)
+    hindsight = sum(_fixed_at(days[at], day.taken, base) for at, day in found)
     quality = sum(day.quality for _, day in found)
     return Figures(
         overshoot=100 * (max(taken) - 1),
@@ -206,20 +204,19 @@ def evaluate(
     )
 
 
-def _fixed_at(days: Sequence[Sequence[Asked]], joules: float, base: float) -> float:
+def _fixed_at(day: Sequence[Asked], joules: float, base: float) -> float:
     """Quality of the fixed weight that takes as much: between two, as far as it lies between."""
-    low, high = np.log(max(base, 1e-9)), np.log(10.0)
+    low, high = math.log(max(base, 1e-9)), math.log(10.0)
     for _ in range(30):
         middle = (low + high) / 2
-        if sum(fixed(day, float(np.exp(middle))).taken for day in days) > joules:
+        if fixed(day, math.exp(middle)).taken > joules:
             low = middle
         else:
             high = middle
-    more, less = ([fixed(day, float(np.exp(at))) for day in days] for at in (low, high))
-    most, least = (sum(day.taken for day in both) for both in (more, less))
-    part = (joules - least) / (most - least) if most > least else 0.0
-    best, worst = (sum(day.quality for day in both) for both in (more, less))
-    return float(worst + min(1.0, max(0.0, part)) * (best - worst))
+    more, less = (fixed(day, math.exp(at)) for at in (low, high))
+    apart = more.taken - less.taken
+    part = (joules - less.taken) / apart if apart > 0 else 0.0
+    return less.quality + min(1.0, max(0.0, part)) * (more.quality - less.quality)
 
 
 def _choose(asked: Asked, per_joule: float) -> int:

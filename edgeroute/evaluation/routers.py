@@ -21,7 +21,7 @@ from edgeroute.evaluation.routing_metrics import (
     standard_error,
 )
 from edgeroute.evaluation.routing_set import Floats, RoutingSet, Rows
-from edgeroute.evaluation.routing_trial import Router, Split, roster_of, splits, top
+from edgeroute.evaluation.routing_trial import Split, predicted, roster_of, scored, splits, top
 from edgeroute.routing.candidates import Roster
 
 LABELS: Final = (0, 50, 200, 1000)
@@ -84,8 +84,7 @@ def _pair(
 ) -> dict[str, object]:
     strong = int(np.nanmean(of.scores, axis=0).argmax())
     figures: dict[str, list[PairFigures]] = {}
-    for gaps in _gaps(of, roster, baselines, labels, how_many, strong):
-        rows, by_name = gaps
+    for rows, by_name in _gaps(of, roster, baselines, labels, how_many, strong):
         for name, gap in by_name.items():
             scores = of.scores[rows]
             found = pair_figures(gap, scores[:, strong], scores[:, 1 - strong])
@@ -123,13 +122,11 @@ def _gaps(
 def _gap(
     of: RoutingSet, roster: Roster, baselines: Baselines, split: Split, strong: int
 ) -> dict[str, Floats]:
-    router = Router(of, roster)
-    router.learn_all(split.seen)
-    predicted = {"edgeroute": np.array([router.believed(row) for row in split.asked.tolist()])}
+    p_of = {"edgeroute": predicted(of, roster, split)}
     for name, predict in baselines.all().items():
-        predicted[name] = predict(split.seen, split.asked)
-    predicted["length"] = baselines.length(split.seen, split.asked)
-    return {name: p[:, strong] - p[:, 1 - strong] for name, p in predicted.items()}
+        p_of[name] = predict(split.seen, split.asked)
+    p_of["length"] = baselines.length(split.seen, split.asked)
+    return {name: p[:, strong] - p[:, 1 - strong] for name, p in p_of.items()}
 
 
 # ---- many models, some labelled queries --------------------------------------------------------
@@ -167,23 +164,19 @@ def _choices(
 ) -> dict[str, Floats]:
     """Per query asked: the score of what each router would have answered with."""
     scores = of.scores[split.asked]
-    router = Router(of, roster)
-    router.learn_all(split.seen)
-    believed = np.array([router.believed(row) for row in split.asked.tolist()])
-    chosen = top(believed, scores)
-    got = {"edgeroute": (chosen * np.nan_to_num(scores)).sum(axis=1)}
+    chosen = top(predicted(of, roster, split), scores)
+    got = {"edgeroute": scored(chosen, scores)}
     means = baselines.means(split.seen) if len(split.seen) else np.ones(len(of.models))
     single = np.broadcast_to(means, scores.shape)
-    got["best_single"] = (top(single, scores) * np.nan_to_num(scores)).sum(axis=1)
+    got["best_single"] = scored(top(single, scores), scores)
     run = ~np.isnan(scores)
     got["random"] = np.nan_to_num(scores).sum(axis=1) / np.maximum(1, run.sum(axis=1))
     shares = np.where(run, chosen.mean(axis=0), 0)
     total = np.maximum(shares.sum(axis=1), 1e-12)
-    got["matched_random"] = (shares * np.nan_to_num(scores)).sum(axis=1) / total
+    got["matched_random"] = scored(shares, scores) / total
     for name, predict in baselines.all().items():
         if len(split.seen):
-            picked = top(predict(split.seen, split.asked), scores)
-            got[name] = (picked * np.nan_to_num(scores)).sum(axis=1)
+            got[name] = scored(top(predict(split.seen, split.asked), scores), scores)
         else:
             got[name] = got["best_single"]
     got["oracle"] = np.nan_to_num(scores).max(axis=1)
@@ -198,18 +191,16 @@ def _over_cost(of: RoutingSet, roster: Roster, labels: int, how_many: int) -> di
     assert of.cost_usd is not None  # noqa: S101 - as its caller has made sure
     found: dict[str, list[float]] = {"edgeroute": [], "single_models": []}
     for split in splits(len(of), labels, how_many):
-        router = Router(of, roster)
-        router.learn_all(split.seen)
-        scores, cost = of.scores[split.asked], np.nan_to_num(of.cost_usd[split.asked])
+        scores, cost = of.scores[split.asked], of.cost_usd[split.asked]
         usual = column_means(of.cost_usd[split.seen])
-        believed = np.array([router.believed(row) for row in split.asked.tolist()])
+        believed = predicted(of, roster, split)
         tops = [top(believed - price * usual, scores) for price in _PRICES]
         singles = [
             top(np.broadcast_to(np.eye(len(of.models))[at], scores.shape), scores)
             for at in range(len(of.models))
         ]
         for name, choices in {"edgeroute": tops, "single_models": singles}.items():
-            spent = np.array([(choice * cost).sum(axis=1).mean() for choice in choices])
-            good = np.array([(c * np.nan_to_num(scores)).sum(axis=1).mean() for c in choices])
+            spent = np.array([scored(choice, cost).mean() for choice in choices])
+            good = np.array([scored(choice, scores).mean() for choice in choices])
             found[name].append(aiq(spent, good))
     return {name: float(np.mean(values)) for name, values in found.items()}

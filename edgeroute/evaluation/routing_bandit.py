@@ -10,7 +10,7 @@ import numpy as np
 
 from edgeroute.evaluation.routing_baselines import column_means
 from edgeroute.evaluation.routing_set import Floats, RoutingSet
-from edgeroute.evaluation.routing_trial import Router, Split, roster_of, splits, top
+from edgeroute.evaluation.routing_trial import Router, Split, roster_of, scored, splits, top
 from edgeroute.routing.candidates import Roster
 
 _CALIBRATION = 100
@@ -64,8 +64,7 @@ def _policies(of: RoutingSet, roster: Roster, split: Split) -> dict[str, _Policy
 
     def best_static(stream: Floats, _rng: np.random.Generator) -> Floats:
         means = np.broadcast_to(column_means(of.scores[split.seen]), stream.shape)
-        got: Floats = (top(means, stream) * np.nan_to_num(stream)).sum(axis=1)
-        return got
+        return scored(top(means, stream), stream)
 
     def cold_thompson(stream: Floats, rng: np.random.Generator) -> Floats:
         ok, bad = np.ones((2, stream.shape[1]))

@@ -88,6 +88,13 @@ class Router:
             self.learn(row, {at: score for at, score in enumerate(scores) if not math.isnan(score)})
 
 
+def predicted(of: RoutingSet, roster: Roster, split: "Split") -> Floats:
+    """What the daemon believes of the answers that are asked for, once it was told the others'."""
+    router = Router(of, roster)
+    router.learn_all(split.seen)
+    return np.array([router.believed(row) for row in split.asked.tolist()])
+
+
 def roster_of(of: RoutingSet) -> Roster:
     """All models of a set alike, but for their names."""
     target = Target(
@@ -123,3 +130,9 @@ def top(predicted: Floats, scores: Floats) -> Floats:
     best: Floats = (bounded == bounded.max(axis=1, keepdims=True)).astype(np.float64)
     best /= best.sum(axis=1, keepdims=True)
     return best
+
+
+def scored(chosen: Floats, scores: Floats) -> Floats:
+    """Per row: the mean score of what was chosen, by the shares that `top` gives."""
+    got: Floats = (chosen * np.nan_to_num(scores)).sum(axis=1)
+    return got
