@@ -186,18 +186,21 @@ class Metering:
             bill.drawn = 0
 
     def _settle(self, told: Metered, window: Window) -> None:
-        idleness, warm = self._idleness[told.scope], self._warm()
-        computing = sum((window.workers or {}).values())
-        if not self._bills and not told.own and computing < _CALM_CORES * window.seconds:
-            idleness.observe(window.joules / window.seconds, warm)
-        workers = window.workers
+        if not told.own:  # what counts our own processes counts no idleness
+            window = replace(window, idle_w=self._idle_w(told.scope, window))
         if told.scope == "gpu":  # who computes on a GPU takes little CPU time, or waits for it
             offloaded = [bill.runner for bill in self._bills if bill.runner.plan.gpu_layers]
             workers = {runner.pid: 1.0 for runner in offloaded}
-        everybody = None if told.scope == "gpu" else window.everybody_s
-        idle_w = idleness.watts(warm)
-        window = replace(window, idle_w=idle_w, everybody_s=everybody, workers=workers)
+            window = replace(window, everybody_s=None, workers=workers)
         self._charge(window, told.quality)
+
+    def _idle_w(self, scope: Scope, window: Window) -> float:
+        """What the machine takes idle, learnt from this window too where it was."""
+        idleness, warm = self._idleness[scope], self._warm()
+        computing = sum((window.workers or {}).values())
+        if not self._bills and computing < _CALM_CORES * window.seconds:
+            idleness.observe(window.joules / window.seconds, warm)
+        return idleness.watts(warm)
 
     def _charge(self, window: Window, quality: Quality) -> None:
         pids = (window.workers or {}).keys()
