@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,18 +21,36 @@ from edgeroute.wire.frames import SavedState
 
 pytestmark = pytest.mark.skipif(not KEEPS_CONVERSATIONS, reason="memfd is Linux's")
 
+MEMORY = "conversation of test_states"
 SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 MANY = 600  # more than a queue of datagrams holds (net.unix.max_dgram_qlen: 10, or 512)
 STATE = SavedState("ab12", "app/private", tokens=3, size=100)
 
 
-def open_descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
+def descriptors_of(*sockets: socket.socket) -> Callable[[], list[str]]:
+    """Tells what is open of these sockets and of all that is sent over them.
+
+    Not of the whole process: what other tests have left to their threads and to the garbage
+    collector is closed at any time.
+    """
+    ours = {str(Path(f"/proc/self/fd/{each.fileno()}").readlink()) for each in sockets}
+
+    def is_ours(leads_to: str) -> bool:
+        return leads_to in ours or leads_to == __file__ or leads_to.startswith(f"/memfd:{MEMORY}")
+
+    def descriptors() -> list[str]:
+        found = []
+        for entry in Path("/proc/self/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed since it was listed
+                found.append(str(entry.readlink()))
+        return sorted(filter(is_ours, found))
+
+    return descriptors
 
 
 @contextmanager
 def memory(size: int = 112, seals: int = SEALS) -> Iterator[int]:
-    made = os.memfd_create("conversation", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    made = os.memfd_create(MEMORY, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         os.write(made, bytes(size))
         fcntl.fcntl(made, fcntl.F_ADD_SEALS, seals)
@@ -72,15 +90,16 @@ class Pair:
 
 @asynccontextmanager
 async def connected() -> AsyncIterator[Pair]:
-    before = open_descriptors()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    descriptors = descriptors_of(ours, theirs)
+    assert len(descriptors()) == 2
     both = Pair(StateSocket(ours, "m"), theirs)
     yield both
     both.ours.close()
     theirs.close()
     for conversation in both.kept:
         os.close(conversation.memory)
-    assert open_descriptors() == before
+    assert descriptors() == []
 
 
 @pytest.fixture
