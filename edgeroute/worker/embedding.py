@@ -8,6 +8,7 @@ import time
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from math import inf
 from typing import NoReturn, Protocol
 
@@ -166,10 +167,10 @@ class EmbeddingLoop:
 
     # ---- a batch ------------------------------------------------------------------------------
 
-    def _batch(self) -> list[_Job]:
-        """Whose next text goes into each place of the next batch."""
-        rows = self._embedder.rows
-        batch: list[_Job] = []
+    def _batch(self) -> list[tuple[_Job, list["array[int]"]]]:
+        """Choose the next batch: jobs, and which texts of each are in it."""
+        rows, places = self._embedder.rows, self._embedder.texts
+        batch: list[tuple[_Job, list[array[int]]]] = []
         waiting = sorted(
             self._jobs.values(),
             key=lambda job: (
@@ -178,27 +179,27 @@ class EmbeddingLoop:
             ),
         )
         for job in waiting:
-            for tokens in job.texts[job.done :]:
-                rows -= len(tokens)
-                if rows < 0 or len(batch) == self._embedder.texts:
-                    return batch
-                batch.append(job)
+            texts = job.texts[job.done : job.done + places]
+            sizes = accumulate(map(len, texts))
+            fitting = sum(size <= rows for size in sizes)
+            if fitting:
+                batch.append((job, texts[:fitting]))
+            if fitting < len(job.texts) - job.done:
+                break
+            rows -= sum(map(len, texts))
+            places -= fitting
         return batch
 
-    def _embed(self, batch: Sequence[_Job], now: float) -> None:
-        taken: dict[int, list[array[int]]] = {}
-        for job in batch:
+    def _embed(self, batch: Sequence[tuple[_Job, list["array[int]"]]], now: float) -> None:
+        for job, _ in batch:
             job.started = job.started or now
-            texts = taken.setdefault(job.request.id, [])
-            texts.append(job.texts[job.done + len(texts)])
-        together = [text for texts in taken.values() for text in texts]
+        together = [text for _, texts in batch for text in texts]
         try:
             vectors = iter(self._embedder.embed(together))
         except EdgeRouteError as error:
-            self._fail([self._jobs[number] for number in taken], error)
+            self._fail([job for job, _ in batch], error)
             return
-        for number, texts in taken.items():
-            job = self._jobs[number]
+        for job, texts in batch:
             job.done += len(texts)
             self._shares.charge(job.request.app, sum(map(len, texts)))
             self._send(job, [next(vectors) for _ in texts])
