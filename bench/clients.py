@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from servers import Server
 
@@ -27,6 +27,15 @@ WORDS = tuple(
     )
     for word in line.split()
 )
+
+
+T = TypeVar("T")
+
+
+def turned(items: Sequence[T], number: int) -> list[T]:
+    """The same in another order each round, so that nobody always comes after the same one."""
+    first = number % len(items)
+    return [*items[first:], *items[:first]]
 
 
 @dataclass(slots=True)

@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 sys.path.insert(0, str(Path(__file__).parent))
 
 from fetch_models import SOURCES, path_of
-from places import folders
+from places import folders, traces
 
 from edgeroute.catalog.folders import shipped
 from edgeroute.catalog.profiles import read_profiles
@@ -267,8 +267,7 @@ def cpu_of(read: Any, count: int) -> float:
 
 
 def battery(named: str | None, curves: int, plot: Path | None) -> dict[str, Any]:
-    data = os.environ.get("EDGEROUTE_EVAL_DATA")
-    folder = Path(named) if named else Path(data) / "traces" if data else None
+    folder = traces(named)
     if folder is None or not (folder / "laptop-week.jsonl").exists():
         print("battery      no trace laptop-week", file=sys.stderr)
         return {}

@@ -30,7 +30,7 @@ from typing import Any
 
 import fetch_models
 import llama_server
-from clients import Answer, Question, ask, story, wave, words
+from clients import Answer, Question, ask, story, turned, wave, words
 from engine_cases import cancel, session_return
 from engine_forms import embeddings, grammar
 from places import SMOLLM2
@@ -204,8 +204,7 @@ class Bench:
         self.rows.append(row)
         for number in range(self.plan.rounds):
             seed = self.rng.getrandbits(32)
-            turned = [*servers[number % len(servers) :], *servers[: number % len(servers)]]
-            for server in turned:
+            for server in turned(servers, number):
                 run = one(server, random.Random(seed))
                 row.runs.setdefault(server.name, []).append(run)
         names = [server.name for server in servers]

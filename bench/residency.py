@@ -11,12 +11,13 @@ with requests by Zipf's law that make one event in four an eviction or a load.
 import argparse
 import gc
 import json
-import os
 import random
 import statistics
 import sys
 import time
 from pathlib import Path
+
+from places import traces
 
 from edgeroute.domain.load import Budget, Footprint
 from edgeroute.domain.units import MIB, Bytes, LeaseId, ModelId
@@ -58,29 +59,22 @@ def main() -> None:
     options = parser.parse_args()
     told: dict[str, object] = {"handle_us": time_handle(2_000 if options.quick else 10_000)}
     print("handle, microseconds", told["handle_us"], file=sys.stderr)
-    told["traces"] = replay_all(folder(options.traces), quick=options.quick)
+    told["traces"] = replay_all(traces(options.traces), quick=options.quick)
     if options.json:
         print(json.dumps(told))
-
-
-def folder(named: str | None) -> Path | None:
-    data = os.environ.get("EDGEROUTE_EVAL_DATA")
-    if named is not None:
-        return Path(named)
-    return Path(data) / "traces" if data else None
 
 
 # ---- replays ------------------------------------------------------------------------------------
 
 
-def replay_all(traces: Path | None, *, quick: bool) -> dict[str, object]:
+def replay_all(folder: Path | None, *, quick: bool) -> dict[str, object]:
     told: dict[str, object] = {}
     for name, shares in _SHARES.items():
-        if traces is None or not (traces / f"{name}.jsonl").exists():
+        if folder is None or not (folder / f"{name}.jsonl").exists():
             print(f"{name}: no trace", file=sys.stderr)
             continue
-        rows = list(read_rows(traces / f"{name}.jsonl", TraceRow))
-        cards = read_cards(traces / f"{name}.cards.json")
+        rows = list(read_rows(folder / f"{name}.jsonl", TraceRow))
+        cards = read_cards(folder / f"{name}.cards.json")
         weights = sum(card.weights_bytes for card in cards.values())
         for share in shares[-1:] if quick else shares:
             report = evaluate(rows, cards, int(share * weights), _COUNTED_FROM_S.get(name, 0.0))
