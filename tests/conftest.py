@@ -1,6 +1,7 @@
 """What every test may use."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,15 @@ def starter_path() -> Path:
     nowhere = Path("/nonexistent")
     catalog = Catalog.load(Folders(nowhere, nowhere, nowhere, nowhere))
     return Path(next(card.path for card in catalog.cards if card.id == STARTER))
+
+
+def bench_model(file: str) -> Path:
+    """A model file of the benches; the test is skipped where nobody has fetched or made it."""
+    cache = Path.home() / ".cache" / "edgeroute" / "bench-models"
+    path = Path(os.environ.get("EDGEROUTE_BENCH_MODELS") or cache) / file
+    if not path.exists():
+        pytest.skip(f"NOT CHECKED: {path} is not there (bench/fetch_models.py, minilm_gguf.py)")
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """Vectors of a real embedding model, in a worker process of its own."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +13,10 @@ from edgeroute.domain.units import ModelId
 from edgeroute.wire.frames import Cancel, Embed, Embedded, Failed, Generate, Step
 from edgeroute.wire.gguf import read_header
 from edgeroute.wire.shape import shape_of
+from tests.conftest import bench_model
 from tests.contract.worker_process import GREEDY, PATIENCE_S, Worker, loaded
 
+FILE = "all-minilm-l6-v2-f16.gguf"
 CONTEXT, WIDTH = 128, 384
 TEXTS = (
     "The river rose for three days.",
@@ -23,15 +24,6 @@ TEXTS = (
     "A recipe for onion soup.",
     "Über naïve café 東京",
 )
-
-
-def embedding_model() -> Path:
-    cache = Path.home() / ".cache" / "edgeroute" / "bench-models"
-    folder = Path(os.environ.get("EDGEROUTE_BENCH_MODELS", cache))
-    path = folder / "all-minilm-l6-v2-f16.gguf"
-    if not path.exists():
-        pytest.skip(f"NOT CHECKED: no embedding model at {path} (bench/minilm_gguf.py)")
-    return path
 
 
 @dataclass
@@ -82,7 +74,7 @@ class EmbeddingWorker:
 def model() -> Iterator[EmbeddingWorker]:
     plan = LoadPlan(
         ModelId("minilm"),
-        str(embedding_model()),
+        str(bench_model(FILE)),
         context=CONTEXT,
         slots=4,
         threads=1,
@@ -97,7 +89,7 @@ def model() -> Iterator[EmbeddingWorker]:
 
 
 def test_its_header_says_what_it_can_do(starter: Path) -> None:
-    shape = shape_of(read_header(embedding_model()))
+    shape = shape_of(read_header(bench_model(FILE)))
     assert (shape.embeds, shape.kv_bytes_per_token, shape.tool_markup) == (True, 0, None)
     assert not shape_of(read_header(starter)).embeds
 

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +13,7 @@ import pytest
 from edgeroute.domain.load import LoadPlan
 from edgeroute.domain.request import AnswerForm, Sampling, Tool, Toolbox
 from edgeroute.domain.units import ModelId
+from tests.conftest import bench_model
 from tests.contract.worker_process import GREEDY, PATIENCE_S, Answer, Worker, loaded
 
 HOT = Sampling(temperature=1.2, top_k=0, top_p=1.0, min_p=0.0, seed=3, max_tokens=160)
@@ -45,11 +45,7 @@ def model(starter: Path) -> Iterator[Worker]:
 
 @pytest.fixture(scope="module")
 def caller() -> Iterator[Worker]:
-    cache = Path.home() / ".cache" / "edgeroute" / "bench-models"
-    folder = Path(os.environ.get("EDGEROUTE_BENCH_MODELS", cache))
-    path = folder / "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"
-    if not path.exists():
-        pytest.skip(f"NOT CHECKED: no model that calls tools at {path} (bench/fetch_models.py)")
+    path = bench_model("qwen2.5-coder-0.5b-instruct-q4_k_m.gguf")
     plan = LoadPlan(ModelId("qwen"), str(path), context=1024, slots=2, threads=2, batch=256)
     with loaded(plan) as worker:
         yield worker

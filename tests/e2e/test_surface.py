@@ -1,14 +1,13 @@
 """Schemas, tools, choices, probabilities and vectors, as a stock OpenAI client asks for them."""
 
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
 from pydantic import BaseModel, Field
 
+from tests.conftest import bench_model
 from tests.e2e.conftest import House, openai_client
 
 pytestmark = pytest.mark.e2e
@@ -32,14 +31,6 @@ WEATHER: Any = {
 class Person(BaseModel):
     name: str = Field(max_length=20)
     age: int = Field(ge=0, le=120)
-
-
-def bench_model(file: str) -> Path:
-    cache = Path.home() / ".cache" / "edgeroute" / "bench-models"
-    path = Path(os.environ.get("EDGEROUTE_BENCH_MODELS", cache)) / file
-    if not path.exists():
-        pytest.skip(f"NOT CHECKED: {path} is not there (bench/)")
-    return path
 
 
 def test_schemas_choices_probabilities_and_bare_prompts(house: House) -> None:

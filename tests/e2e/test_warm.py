@@ -12,12 +12,11 @@ import pytest
 
 from edgeroute.domain.errors import EdgeRouteError
 from edgeroute.domain.units import MIB
+from tests.conftest import STARTER
 from tests.e2e.conftest import COMMAND, House, chat, workers_of
 from tests.e2e.test_faults import http
 
 pytestmark = pytest.mark.e2e
-
-STARTER = "smollm2-135m-instruct"
 
 
 def ask(house: House, model: str) -> Any:

@@ -9,6 +9,7 @@ from edgeroute.domain.hardware import Power, PowerState
 from edgeroute.domain.load import EchoBehaviour
 from edgeroute.domain.profile import Profile
 from edgeroute.domain.target import Warmth
+from edgeroute.domain.units import Bytes
 from edgeroute.residency.messages import ConditionsChanged
 from edgeroute.runtime.conditions import Conditions
 from edgeroute.runtime.pool import Pool
@@ -106,6 +107,6 @@ async def test_memory_is_looked_at_more_often_where_there_is_something_to_give_b
     nothing = line.pool.glance_s()
     await line.ask("hello")
     warm = line.pool.glance_s()
-    line.memory.withheld = type(line.memory.withheld)(1)
+    line.memory.withheld = Bytes(1)
     assert nothing > warm > line.pool.glance_s()
     await line.pool.close()

@@ -314,29 +314,28 @@ async def test_a_prefill_is_as_fast_as_what_it_really_read() -> None:
     await line.pool.close()
 
 
-async def test_closing_does_not_wait_for_gpu_memory_that_never_comes_back() -> None:
+async def dead_on_a_gpu() -> Line:
+    """A line whose one worker has died and whose GPU memory has not come back."""
     line = build_line(card("m", EchoBehaviour(), 0.9))
     line.memory.gpu = [1000]
     await line.ask("hello")
     (runner,) = line.backend.started
-    runner.footprint = type(runner.footprint)(anon=Bytes(1), gpu=(Bytes(600),))
+    runner.footprint = Footprint(anon=Bytes(1), gpu=(Bytes(600),))
     line.memory.gpu = [400]
     runner.die()
     await asyncio.sleep(1)
+    return line
+
+
+async def test_closing_does_not_wait_for_gpu_memory_that_never_comes_back() -> None:
+    line = await dead_on_a_gpu()
     now = asyncio.get_running_loop().time()
     await line.pool.close()
     assert asyncio.get_running_loop().time() - now < 1.0
 
 
 async def test_gpu_memory_is_waited_for_until_it_is_seen_to_be_free() -> None:
-    line = build_line(card("m", EchoBehaviour(), 0.9))
-    line.memory.gpu = [1000]
-    await line.ask("hello")
-    (runner,) = line.backend.started
-    runner.footprint = type(runner.footprint)(anon=Bytes(1), gpu=(Bytes(600),))
-    line.memory.gpu = [400]
-    runner.die()
-    await asyncio.sleep(1)
+    line = await dead_on_a_gpu()
     assert line.pool.snapshot()[0].warmth.name == "RECLAIMING"
     line.memory.gpu = [990]
     await asyncio.sleep(1)

@@ -1,7 +1,6 @@
 """From header to shape: real models come out as measured, and what is no model is refused."""
 
 import ctypes
-import os
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from edgeroute.domain.errors import InvalidModelFile
 from edgeroute.wire.ggml import TENSOR_TYPES
 from edgeroute.wire.gguf import read_header
 from edgeroute.wire.shape import shape_of
+from tests.conftest import bench_model
 from tests.unit.wire.gguf_files import (
     I32,
     MODEL,
@@ -25,10 +25,6 @@ from tests.unit.wire.gguf_files import (
     u32,
     value,
     with_metadata,
-)
-
-BENCH_MODELS = Path(
-    os.environ.get("EDGEROUTE_BENCH_MODELS") or Path.home() / ".cache/edgeroute/bench-models"
 )
 
 
@@ -69,10 +65,7 @@ def test_the_starter_is_read_exactly() -> None:
 def test_what_is_repacked_is_what_the_engine_was_measured_to_repack(
     file: str, layers: int, parameters: int, repacked_mib: int
 ) -> None:
-    path = BENCH_MODELS / file
-    if not path.exists():
-        pytest.skip(f"{file} is not here: python bench/fetch_models.py fetches it")
-    shape = shape_of(read_header(path), "x86_64")
+    shape = shape_of(read_header(bench_model(file)), "x86_64")
     assert (shape.n_layers, shape.parameters) == (layers, parameters)
     assert (shape.quantisation, shape.n_vocab) == ("Q4_K_M", 151_936)
     assert round(shape.repack_bytes / (1 << 20)) == repacked_mib
