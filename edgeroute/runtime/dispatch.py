@@ -146,7 +146,7 @@ class Dispatcher:
             outcome = execution.outcome()
             if outcome.spent is not None:
                 world.profiles.spent(outcome.spent.device.joules)
-            self._learner.ended(view, outcome, request.app)
+            self._learner.ended(view, outcome)
 
 
 def _refused(view: View, refusal: Refusal) -> NoTarget | Unsupported:

@@ -21,7 +21,7 @@ from edgeroute.routing.beliefs import Evidence
 from edgeroute.routing.candidates import Roster
 from edgeroute.routing.corrector import solve
 from edgeroute.routing.quality import Quality
-from edgeroute.routing.view import View
+from edgeroute.routing.view import Facts, View
 from edgeroute.runtime.record import Record
 
 _REMEMBERED = 1024
@@ -61,7 +61,7 @@ class Judging:
         """Learn from what an answer's end says of it, if anything."""
         verdict = implied(view.features, outcome)
         if verdict is not None and outcome.target is not None:
-            self._learn(view.id, view.app, view.features, outcome.target, verdict, view.roster)
+            self._learn(view, outcome.target, verdict, view.roster)
 
     async def judge(self, request: RequestId, score: float, roster: Roster) -> ModelId:
         """Take an explicit verdict, 0 useless .. 1 fully acceptable, on a past answer.
@@ -84,26 +84,17 @@ class Judging:
         self._judging.add(request)  # until the journal has it: two may ask at the same time
         try:
             self._journal.write_verdict(request, score)
-            view = recalled.view.view()
-            self._learn(request, view.app, view.features, target, Verdict(score), roster)
+            self._learn(recalled.view, target, Verdict(score), roster)
             await self._journal.read_verdict(request)
         finally:
             self._judging.discard(request)
         return target
 
-    def _learn(
-        self,
-        request: RequestId,
-        app: str,
-        features: Features,
-        target: ModelId,
-        verdict: Verdict,
-        roster: Roster,
-    ) -> None:
+    def _learn(self, of: Facts, target: ModelId, verdict: Verdict, roster: Roster) -> None:
         identity = dict(zip(roster.ids, roster.identities, strict=True)).get(target, target)
-        vector = self._vectors.get(request)
+        vector = self._vectors.get(of.id)
         changes = self._quality.observe(
-            self._origin(app), features, vector, {identity: verdict.counts}, roster
+            self._origin(of.app), of.features, vector, {identity: verdict.counts}, roster
         )
         for key, counts in changes:
             self._journal.write_belief(key, counts)

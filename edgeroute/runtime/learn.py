@@ -49,12 +49,12 @@ class Learner:
         self._record.decided(view, self._wall_clock())
         self._observer.decided(view, decision)
 
-    def ended(self, view: View, outcome: Outcome, app: str) -> None:
-        """A request of an app came to its end, whichever."""
+    def ended(self, view: View, outcome: Outcome) -> None:
+        """A request came to its end, whichever."""
         self._roster.learn(outcome)
         self._judging.ended(view, outcome)
         self._record.ended(view.id, outcome)
         now = self._wall_clock()
         if outcome.target is not None:
-            self._record.used(outcome.target, app, now - outcome.total_s, now)
+            self._record.used(outcome.target, view.app, now - outcome.total_s, now)
         self._observer.ended(view, outcome)
