@@ -42,7 +42,7 @@ def test_a_question_is_answered_and_explained(house: House, daemon: psutil.Proce
         assert answer.account["target"] == "quick"
         assert rpc.explain(answer.id)["target"] == "quick"
         assert answer.usage.completion_tokens == 3
-        with rpc.stream("a b c d", model="quick") as stream:
+        with rpc.stream("a b c d", model="slow") as stream:
             pieces = list(stream)
         assert "".join(pieces) == "a b c d" == stream.answer.text
         assert len(pieces) > 1
