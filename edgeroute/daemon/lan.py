@@ -16,6 +16,7 @@ from edgeroute.domain.errors import LanUnavailable
 from edgeroute.domain.privacy import Label
 from edgeroute.runtime.guests import Guests
 from edgeroute.runtime.providers import Providers
+from edgeroute.sensors.sleep import elapsed_s
 
 if TYPE_CHECKING:
     from edgeroute.mesh.acquainting import Acquainting
@@ -142,7 +143,7 @@ def local_network(
             release=__version__,
             host=guests,
             elsewhere=providers,
-            clock=time.monotonic,
+            clock=elapsed_s,  # links, and what peers were granted, end while the machine sleeps
             wall_clock=time.time,
             draw=random.random,
         ),

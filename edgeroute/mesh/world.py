@@ -45,7 +45,7 @@ class World:
     Attributes:
         port: Of the door, here and on every peer that does not say otherwise.
         release: Version of EdgeRoute here.
-        clock: Monotonic seconds.
+        clock: Seconds that never go back, and go on while the machine sleeps.
         wall_clock: Unix seconds.
         draw: Uniform in 0..1.
     """

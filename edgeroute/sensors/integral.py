@@ -31,6 +31,10 @@ class Integrator:
         first = now if self._edges is None else self._edges[0]
         self._edges = first, now
 
+    def forget(self) -> None:
+        """What is between the last reading and the next is not known."""
+        self._last = self._edges = None
+
     def add(self, now: float, watts: float) -> None:
         """Take a reading; watts under nothing count as none."""
         watts = max(0.0, watts)
@@ -58,6 +62,10 @@ class Accumulator:
         self.joules = Joules(0.0)
         self._unit_j = joules_per_unit
         self._last: int | None = None
+
+    def forget(self) -> None:
+        """What is between the last reading and the next is not known."""
+        self._last = None
 
     def add(self, value: int, wraps_at: int | None = None) -> None:
         """Take a reading, less than one wrap after the last.

@@ -5,6 +5,7 @@ Owns which sensors make up hardware and telemetry. What each file means is known
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from edgeroute.domain.device import Device
@@ -21,6 +22,7 @@ from edgeroute.sensors.memory import anonymous_bytes, process_footprint, read_me
 from edgeroute.sensors.meters import BatteryMeter, Meter, find_meters
 from edgeroute.sensors.nvml import Nvml
 from edgeroute.sensors.power import read_power
+from edgeroute.sensors.sleep import Waking, suspended_s
 from edgeroute.sensors.sysfs import Tree
 from edgeroute.sensors.thermal import Thermal
 
@@ -35,6 +37,7 @@ class Meters:
         meters: That may be added up.
         battery: What the batteries give, which includes all of them.
         clock: Seconds, monotonic.
+        slept_s: Seconds that the machine has slept.
         gaps: What could not be read when meters were looked for.
 
     Attributes:
@@ -47,6 +50,7 @@ class Meters:
         meters: tuple[Meter, ...],
         battery: BatteryMeter,
         clock: Callable[[], float],
+        slept_s: Callable[[], float],
         gaps: tuple[Gap, ...],
     ) -> None:
         self.gaps = gaps
@@ -55,17 +59,26 @@ class Meters:
         self._meters = meters
         self._battery = battery
         self._clock = clock
+        self._slept_s = slept_s
+        self._waking = Waking(slept_s())
 
     def read(self, *, gpu_in_use: bool = False) -> tuple[Metered, ...]:
         """What each says now. Does not raise.
+
+        After a sleep they have nothing to say once: counters may have begun anew meanwhile, and
+        what was drawn in it is nobody's.
 
         Args:
             gpu_in_use: A model of ours computes on GPUs; else those that could sleep are not asked.
         """
         tree, now = Tree(self._root), self._clock()
+        slept = self._waking.noticed(self._slept_s())
+        if slept:
+            for meter in (*self._meters, self._battery):
+                meter.resume()
         told = tuple(meter.read(tree, now, gpu_in_use=gpu_in_use) for meter in self._meters)
         self.gaps = (*self._missing, *tree.gaps)
-        return told
+        return tuple(replace(each, joules=None) for each in told) if slept else told
 
     def battery(self) -> Metered:
         """What the batteries have given, by the telemetry read last."""
@@ -76,14 +89,6 @@ class Meters:
         now = self._clock()
         for meter in self._meters:
             meter.edge(now)
-
-
-def _suspended_s() -> float:
-    """Seconds that the machine has slept: one clock runs on while it does, the other stands."""
-    if not hasattr(time, "CLOCK_BOOTTIME"):
-        return 0.0
-    awake = time.clock_gettime(time.CLOCK_MONOTONIC)  # first, so that the rest is not negative
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - awake
 
 
 class Machine:
@@ -146,7 +151,7 @@ class Machine:
             thermal=self._thermal.read(tree),
             gaps=tree.gaps,
             clocks=read_clocks(tree),
-            suspended_s=_suspended_s() if tree.real else 0.0,
+            suspended_s=suspended_s() if tree.real else 0.0,
         )
 
     def meters(self, pids: Callable[[], Iterable[int]], device: Device) -> "Meters":
@@ -165,7 +170,8 @@ class Machine:
             device,
         )
         battery = BatteryMeter(lambda: self._power)
-        return Meters(self._root, meters, battery, self._clock, tree.gaps)
+        slept_s = suspended_s if tree.real else lambda: 0.0
+        return Meters(self._root, meters, battery, self._clock, slept_s, tree.gaps)
 
     def cpu_times(self, cpus: Collection[int], pids: Iterable[int]) -> CpuTimes | None:
         """CPU seconds so far on these CPUs and of these processes; `None` on macOS always."""

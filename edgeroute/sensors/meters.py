@@ -47,6 +47,10 @@ class Meter(Protocol):
         """Work begins or ends now: power may jump here."""
         ...
 
+    def resume(self) -> None:
+        """The machine has slept: what it counted since the last reading is not known."""
+        ...
+
 
 class RailMeter:
     """A Jetson's rails, integrated.
@@ -71,6 +75,10 @@ class RailMeter:
     def edge(self, now: float) -> None:
         """See `Meter`."""
         self._integral.edge(now)
+
+    def resume(self) -> None:
+        """See `Meter`."""
+        self._integral.forget()
 
 
 class RaplMeter:
@@ -105,6 +113,11 @@ class RaplMeter:
 
     def edge(self, now: float) -> None:
         """See `Meter`; a counter misses nothing."""
+
+    def resume(self) -> None:
+        """See `Meter`."""
+        for counter in (*self._platform.values(), *self._packages.values()):
+            counter.forget()
 
 
 def _grown(sums: dict[str, Accumulator], told: Mapping[str, rapl.Counter] | None) -> float | None:
@@ -153,6 +166,15 @@ class GpuMeter:
         for integral in self._integrated.values():
             integral.edge(now)
 
+    def resume(self) -> None:
+        """See `Meter`."""
+        parts: tuple[Integrator | Accumulator, ...] = (
+            *self._integrated.values(),
+            *self._counted.values(),
+        )
+        for part in parts:
+            part.forget()
+
 
 class BatteryMeter:
     """What the batteries give, integrated: for hours and not for queries.
@@ -181,6 +203,10 @@ class BatteryMeter:
     def edge(self, now: float) -> None:
         """See `Meter`; a gauge shows no edges."""
 
+    def resume(self) -> None:
+        """See `Meter`."""
+        self._integral.forget()
+
 
 class CpuTimeMeter:
     """CPU seconds of our own processes times watts: a model, where no counter can be read.
@@ -207,6 +233,9 @@ class CpuTimeMeter:
 
     def edge(self, now: float) -> None:
         """See `Meter`; CPU time misses nothing."""
+
+    def resume(self) -> None:
+        """See `Meter`; no process computes while the machine sleeps."""
 
 
 def find_meters(tree: Tree, ask_gpus: Asked, spent: Spent, device: Device) -> tuple[Meter, ...]:

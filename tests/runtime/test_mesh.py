@@ -132,6 +132,7 @@ class Machine:
     host: FakeHost
     elsewhere: FakeElsewhere
     running: asyncio.Task[None] | None = field(default=None)
+    slept_s: float = 0.0
 
     @property
     def address(self) -> str:
@@ -175,7 +176,8 @@ async def machine(folder: Path, name: str) -> AsyncIterator[Machine]:
     host, elsewhere, loop = FakeHost(), FakeElsewhere(), asyncio.get_running_loop()
     world = World(
         networks=Networks(["127.0.0.0/8"]), port=free_port(), release="0.1.0", host=host,
-        elsewhere=elsewhere, clock=loop.time, wall_clock=lambda: 0.0, draw=lambda: 0.0,
+        elsewhere=elsewhere, clock=lambda: loop.time() + built.slept_s, wall_clock=lambda: 0.0,
+        draw=lambda: 0.0,
     )  # fmt: skip
     me = await identity(folder)
     trust = await asyncio.to_thread(TrustStore, folder / "peers.json")
@@ -316,6 +318,19 @@ async def test_an_address_in_no_allowed_network_is_not_called(tmp_path: Path) ->
             await a.acquainting.type_in("10.1.2.3", "00000000", Label.PRIVATE)
         with pytest.raises(InvalidRequest, match="no address"):
             await a.acquainting.type_in("desk", "00000000", Label.PRIVATE)
+
+
+async def test_a_machine_that_has_slept_looks_for_its_peers_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeroute.mesh.link.EVERY_S", 0.01)
+    async with paired(tmp_path) as (a, b):
+        assert await answer(a.peer("lap"))
+        assert a.told("lap")["answered"] == 0 < b.told("desk")["answered"]
+        b.slept_s = 3600.0
+        await b.elsewhere.until(lambda: b.told("desk")["linked"] and not b.told("desk")["answered"])
+        await a.elsewhere.until(lambda: a.told("lap")["linked"] and not a.told("lap")["asked"])
+        assert await answer(a.peer("lap"))
 
 
 # ---- who is not paired ------------------------------------------------------------------------
