@@ -11,27 +11,18 @@ it, EDGEROUTE_EVAL_DATA/traces.
 
 import argparse
 import json
-import math
 import os
-import random
-import shutil
-import statistics
-import subprocess
 import sys
-import tempfile
-import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fetch_models import SOURCES, path_of
-from places import folders, traces
+from metered_queries import attribution, daemon, prediction
+from places import traces
 
 from edgeroute.catalog.devices import recognise
 from edgeroute.catalog.folders import shipped
@@ -40,20 +31,12 @@ from edgeroute.client.http import Client
 from edgeroute.daemon.energy import build_metering
 from edgeroute.domain.features import Task
 from edgeroute.domain.profile import Profile
-from edgeroute.domain.target import Rates
 from edgeroute.evaluation import battery_day
-from edgeroute.routing.consumption import learn, predict, prior
 from edgeroute.sensors.machine import Machine
 
 PARTS = ("prediction", "attribution", "sensors", "battery")
-SMALL, BIG = "smollm2-135m-instruct", "qwen-0.5b"
-TAUGHT = 30
 HELD_OUT_SEED = 2
 """Of the drawn days; rules were looked at with 1 alone."""
-WORDS = """river stone morning window letter garden winter market bridge paper silver harbour
-lantern forest clock mountain table village candle ocean mirror station orchard thunder"""
-ENDLESS = "root ::= [a-z ]{1500}"
-"""An answer that only its length ends: queries alone and together draw as many tokens."""
 WATTS = 25.0
 """Of a laptop's processor under load, for the days on battery."""
 TASKS = {
@@ -61,15 +44,6 @@ TASKS = {
     "notes": Task.SUMMARISE, "chat": Task.CHIT_CHAT, "translate": Task.TRANSLATE,
     "triage": Task.CLASSIFY,
 }  # fmt: skip
-
-
-class Taken(NamedTuple):
-    """A query that was answered."""
-
-    read: int
-    drawn: int
-    joules: float
-    quality: str
 
 
 def main() -> None:
@@ -93,154 +67,6 @@ def main() -> None:
         told |= battery(options.traces, 20 if options.quick else 100, options.plot)
     if options.json:
         print(json.dumps(told))
-
-
-# ---- real queries -------------------------------------------------------------------------------
-
-
-@contextmanager
-def daemon(*, big: bool) -> Iterator[Path]:
-    """The socket of a daemon with the starter model, and where it is there a bigger one."""
-    root = Path(tempfile.mkdtemp(prefix="er-"))
-    env = folders(root)
-
-    def run(*arguments: str) -> None:
-        command = [sys.executable, "-m", "edgeroute.cli.main", *arguments]
-        subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL)
-
-    run("serve", "--detach")
-    try:
-        file = path_of(next(iter(SOURCES)))
-        if big and file.exists():
-            run("models", "link", str(file), "--id", BIG)
-        yield root / "runtime" / "http.sock"
-    finally:
-        run("stop")
-        shutil.rmtree(root)
-
-
-def models_of(client: Client) -> list[str]:
-    listed = {model["id"] for model in client.get("/edgeroute/status")["models"]}
-    return [model for model in (SMALL, BIG) if model in listed]
-
-
-def ask(client: Client, model: str, words: int, tokens: int, seed: int) -> Taken:
-    """A prompt that nobody has asked before, of so many words, and an answer of so many tokens."""
-    draw, words_of = random.Random(seed), WORDS.split()
-    text = " ".join(draw.choice(words_of) for _ in range(words))
-    prompt = f"{seed} {text}. Count from one upwards in words, without an end."
-    body = {
-        "model": model,
-        "messages": [{"role": "user", "content": prompt}],
-        "max_tokens": tokens,
-        "temperature": 0.8,
-        "seed": seed,
-        "edgeroute": {"explain": True, "grammar": ENDLESS},
-    }
-    told = client.post("/v1/chat/completions", body)["edgeroute"]
-    usage, joules = told["usage"], told["joules"]
-    assert joules["of"] == "what was taken"
-    return Taken(
-        usage["prompt_tokens"] - usage["cached_tokens"],
-        usage["completion_tokens"],
-        joules["device"],
-        joules["quality"],
-    )
-
-
-def length(draw: random.Random, low: float, high: float) -> int:
-    """Lengths spread evenly in ratio."""
-    return round(math.exp(draw.uniform(math.log(low), math.log(high))))
-
-
-def prediction(client: Client, *, quick: bool) -> dict[str, Any]:
-    """Thirty queries teach a fit, then as many others are predicted before they are looked at."""
-    taught, held_out, longest = (TAUGHT, 10, 60) if quick else (TAUGHT, 25, 250)
-    errors: dict[str, list[float]] = {}
-    quality = ""
-    for model in models_of(client):
-        draw = random.Random(5)
-        ask(client, model, 20, 16, 1)  # loads it
-        fit = prior(Rates(1.0, 300.0, 60.0, 10.0))
-        errors[model] = []
-        for number in range(taught + held_out):
-            words, tokens = length(draw, 4, 1.5 * longest), length(draw, 8, longest)
-            taken = ask(client, model, words, tokens, 1000 + number)
-            quality = taken.quality
-            if number < taught:
-                fit = learn(fit, taken.read, taken.drawn, taken.joules, "model")
-            else:
-                expected = predict(fit.rates, taken.read, taken.drawn).joules
-                errors[model].append(100 * abs(expected / taken.joules - 1))
-    medians = {model: round(statistics.median(found), 2) for model, found in errors.items()}
-    for model, found in errors.items():
-        found.sort()
-        print(
-            f"prediction   {model}: median error {medians[model]:.1f}%, nine in ten under "
-            f"{found[int(0.9 * len(found))]:.1f}% ({len(found)} held-out queries, meter: {quality})"
-        )
-    return {
-        "prediction_error_pct": max(medians.values()),
-        "prediction_error_pct_by_model": medians,
-        "meter": quality,
-    }
-
-
-def attribution(client: Client, socket: Path, *, quick: bool) -> dict[str, Any]:
-    """Two queries alone and together; what each is charged, against its share when alone.
-
-    Together they take less than apart, where one step draws a token of each: that is a gain and no
-    error, so both are scaled by the same factor, which is told.
-    """
-    rounds = 3 if quick else 8
-    models = models_of(client)
-    pairs = {"one model": (SMALL, SMALL)} | ({"two models": (SMALL, BIG)} if BIG in models else {})
-    shapes = ((150, 40), (12, 100))
-    told: dict[str, float] = {}
-    for name, pair in pairs.items():
-        errors, gains = [], []
-        for model in set(pair):
-            ask(client, model, 20, 16, 2)
-        for number in range(rounds):
-            seeds = [10_000 * (1 + number) + at for at in range(4)]
-            alone = [
-                ask(client, model, *shape, seed)
-                for model, shape, seed in zip(pair, shapes, seeds[:2], strict=True)
-            ]
-            together = at_once(socket, pair, shapes, seeds[2:])
-            gain = sum(t.joules for t in together) / sum(t.joules for t in alone)
-            gains.append(gain)
-            errors += [
-                100 * abs(both.joules / gain / one.joules - 1)
-                for one, both in zip(alone, together, strict=True)
-            ]
-        told[name] = round(statistics.median(errors), 2)
-        print(
-            f"attribution  {name}: median error {told[name]:.1f}%, worst {max(errors):.1f}% "
-            f"({2 * rounds} queries); together they took {statistics.median(gains):.2f} of alone"
-        )
-    return {"attribution_error_pct": max(told.values()), "attribution_error_pct_by_pair": told}
-
-
-def at_once(
-    socket: Path,
-    models: Sequence[str],
-    shapes: Sequence[tuple[int, int]],
-    seeds: Sequence[int],
-) -> list[Taken]:
-    """Two queries at the same time, each over a connection of its own."""
-    taken: dict[int, Taken] = {}
-
-    def one(at: int) -> None:
-        with Client(socket) as own:
-            taken[at] = ask(own, models[at], *shapes[at], seeds[at])
-
-    threads = [threading.Thread(target=one, args=(at,)) for at in range(len(models))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return [taken[at] for at in range(len(models))]
 
 
 # ---- sensors ------------------------------------------------------------------------------------

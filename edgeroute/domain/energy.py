@@ -85,12 +85,13 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class EnergyRates:
-    """What a query on a target takes of this device: `base + prompt * read + output * drawn`.
+    """What a query on a target takes of this device, a sum of four parts.
 
     Attributes:
         base_j: Whatever the lengths.
         prompt_j: Per prompt token that is not in memory already.
         output_j: Per generated token.
+        pair_j: Per pair of a token that is computed and one before it.
         spread: Standard deviation of what a query takes, as a share of what is predicted.
         quality: Of the joules that this was learnt from; `model` where it was not learnt.
         queries: How many it was learnt from.
@@ -99,6 +100,7 @@ class EnergyRates:
     base_j: float
     prompt_j: float
     output_j: float
+    pair_j: float
     spread: float
     quality: Quality = "model"
     queries: int = 0

@@ -50,6 +50,7 @@ class Roster:
         base_j: Joules of this device that a query takes whatever its lengths.
         prompt_j: Likewise, per prompt token.
         output_j: Likewise, per generated token.
+        pair_j: Likewise, per pair of a token and one before it.
         energy_spread: Standard deviation of what a query takes, as a share of what is predicted.
         remote_query_j: Joules of others' computers: least, likely and most, shape (targets, 3).
         remote_output_j: Likewise, per generated token.
@@ -78,6 +79,7 @@ class Roster:
     base_j: Floats
     prompt_j: Floats
     output_j: Floats
+    pair_j: Floats
     energy_spread: Floats
     remote_query_j: Floats
     remote_output_j: Floats
@@ -122,6 +124,7 @@ class Roster:
             base_j=np.array([each.base_j for each in energy]),
             prompt_j=np.array([each.prompt_j for each in energy]),
             output_j=np.array([each.output_j for each in energy]),
+            pair_j=np.array([each.pair_j for each in energy]),
             energy_spread=np.array([each.spread for each in energy]),
             remote_query_j=_remote(rows, lambda remote: remote.query_j),
             remote_output_j=_remote(rows, lambda remote: remote.output_j),
@@ -164,7 +167,7 @@ def _with_row(column: Any, at: int, one: Any) -> Any:
 def _energy(target: Target) -> EnergyRates:
     """As metered, else watts times seconds; nothing for what computes elsewhere."""
     if target.zone is not Zone.DEVICE:
-        return EnergyRates(0.0, 0.0, 0.0, 0.0)
+        return EnergyRates(0.0, 0.0, 0.0, 0.0, 0.0)
     return target.energy or consumption.prior(target.rates).rates
 
 

@@ -57,18 +57,19 @@ def estimate(features: Features, roster: Roster, evidence: Evidence | None = Non
     prefill_s = prompt * roster.prefill_s
     compute_s = roster.load_s + prefill_s + output * roster.decode_s
     short, long = _likely_outputs(features)
-    fixed_j = roster.device_watts * roster.load_s + roster.base_j + prompt * roster.prompt_j
+    begun_j = roster.device_watts * roster.load_s + roster.base_j + prompt * roster.prompt_j
+
+    def whole_j(drawn: float) -> Floats:
+        return begun_j + drawn * roster.output_j + (prompt + drawn) ** 2 / 2 * roster.pair_j
+
     off = NINE_IN_TEN * roster.energy_spread
     return Estimates(
         p_ok=_promised(features, roster) if evidence is None else evidence.p_ok,
         ttft_s=roster.queue_s + roster.load_s + prefill_s,
         total_s=roster.queue_s + compute_s,
-        device_joules=fixed_j + output * roster.output_j,
+        device_joules=whole_j(output),
         device_range=np.array(
-            [
-                (fixed_j + short * roster.output_j) * np.maximum(0.0, 1.0 - off),
-                (fixed_j + long * roster.output_j) * (1.0 + off),
-            ]
+            [whole_j(short) * np.maximum(0.0, 1.0 - off), whole_j(long) * (1.0 + off)]
         ),
         remote_joules=roster.remote_query_j.T
         + np.array([[short], [output], [long]]) * roster.remote_output_j.T,

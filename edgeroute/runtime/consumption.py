@@ -4,7 +4,8 @@ Owns which fit holds now: a model takes more in one power mode than in another, 
 than on mains, so each has a fit of its own. What a fit is, is `routing/consumption`'s.
 """
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
@@ -12,7 +13,9 @@ from edgeroute.domain.energy import EnergyRates, RemoteEnergy
 from edgeroute.domain.hardware import Telemetry
 from edgeroute.domain.outcome import Outcome
 from edgeroute.domain.target import Rates
-from edgeroute.routing.consumption import Consumption, learn, prior
+from edgeroute.routing.consumption import Consumption, Lengths, learn, prior
+
+_log = logging.getLogger(__name__)
 
 _TELLING_TOKENS = 4
 """A shorter answer is over before a meter has moved."""
@@ -35,7 +38,7 @@ class Consumptions:
         engine: str,
         remote: Callable[[str], RemoteEnergy | None] = lambda _target: None,
     ) -> None:
-        self._fits = {key: msgspec.json.decode(fit, type=Consumption) for key, fit in kept.items()}
+        self._fits = dict(_readable(kept))
         self._write = write
         self._engine = engine
         self.remote = remote
@@ -65,8 +68,11 @@ class Consumptions:
         key = self._key(sha256)
         fit = learn(
             self._fits.get(key) or prior(rates),
-            outcome.prompt_tokens - outcome.cached_tokens,
-            outcome.completion_tokens,
+            Lengths(
+                outcome.prompt_tokens - outcome.cached_tokens,
+                outcome.completion_tokens,
+                outcome.cached_tokens,
+            ),
             spent.device.joules,
             spent.device.quality,
         )
@@ -75,3 +81,12 @@ class Consumptions:
 
     def _key(self, sha256: str) -> str:
         return f"{sha256}.{self._engine}.{self._conditions}"
+
+
+def _readable(kept: Mapping[str, bytes]) -> Iterator[tuple[str, Consumption]]:
+    """The fits that this version can go on with; the others are learnt anew."""
+    for key, fit in kept.items():
+        try:
+            yield key, msgspec.json.decode(fit, type=Consumption)
+        except msgspec.DecodeError as error:
+            _log.warning("what queries take is learnt anew for %s: %s", key, error)
