@@ -92,7 +92,8 @@ class FakeRunner:
                 if self.behaviour.tok_s:
                     await asyncio.sleep(1 / self.behaviour.tok_s)
                 self.steps += 1
-                yield Chunk(word if number == 0 else f" {word}")
+                worked_s = 1 / self.behaviour.tok_s if self.behaviour.tok_s else 0.0
+                yield Chunk(word if number == 0 else f" {word}", worked_s=worked_s)
             finish: FinishReason = "length" if limit < len(words) else "stop"
             answered = min(limit, len(words))
             usage = Usage(len(words), answered, 0.1, 0.1, self.cached_tokens)

@@ -40,6 +40,7 @@ class Stream:
         self.running = set(range(choices))
         self._untaken: dict[int, _Untaken] = {}
         self._usage: Usage | None = None
+        self._worked_s = 0.0
         self._reader: asyncio.Future[None] | None = None
 
     @property
@@ -62,6 +63,10 @@ class Stream:
     def put_vectors(self, vectors: tuple[bytes, ...]) -> None:
         """Add vectors."""
         self._of(0).vectors += vectors
+
+    def work(self, seconds: float) -> None:
+        """Add what was computed for it, which wakes nobody."""
+        self._worked_s += seconds
 
     def end(self, finish: FinishReason, usage: Usage, choice: int = 0) -> None:
         """Say how one answer ended; once."""
@@ -93,8 +98,10 @@ class Stream:
             for choice, untaken in self._untaken.items()
         ]
         self._untaken.clear()
-        if not self.running and chunks:  # all of them end with what is here
-            chunks[-1] = replace(chunks[-1], usage=self._usage)
+        if chunks:
+            usage = None if self.running else self._usage  # all of them end with what is here
+            chunks[-1] = replace(chunks[-1], usage=usage, worked_s=self._worked_s)
+            self._worked_s = 0.0
         return chunks
 
     def _of(self, choice: int) -> _Untaken:

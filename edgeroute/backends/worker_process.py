@@ -278,6 +278,9 @@ class Worker:
         """Pass on a step; a sequence that was cancelled may still be spoken of."""
         streams = self._streams
         self.steps += 1
+        for number, seconds in step.worked:
+            if number in streams:
+                streams[number][0].work(seconds)
         for number, text in step.pieces:
             if number in streams:
                 stream, choice = streams[number]
@@ -305,6 +308,7 @@ class Worker:
     def _take_vectors(self, message: Embedded) -> None:
         if message.id in self._streams:
             stream, _ = self._streams[message.id]
+            stream.work(message.worked_s)
             stream.put_vectors(message.vectors)
             if message.usage is not None:
                 stream.end("stop", message.usage)

@@ -345,8 +345,6 @@ class Daemon:
         return share_of(everything, self._settings.conversations)
 
     async def _watch_machine(self) -> None:
-        if self._telemetry.slept:
-            self._metering.begin_anew()
         self._metering.look_idle()
         self._roster.set_conditions(self._telemetry.now)
         self._profiles.observe(self._telemetry.now, self._roster.speed())

@@ -365,6 +365,8 @@ class Chunk:
         choice: Which of several answers it belongs to, from 0.
         logprobs: Of tokens whose text is here or in the chunks around it.
         embeddings: The next vectors, in the order of the inputs: float32, little endian.
+        worked_s: Seconds that its engine has computed for the request since the chunk before, where
+            it says so: its share of what was computed for many together.
     """
 
     text: str
@@ -374,3 +376,4 @@ class Chunk:
     tool_calls: tuple[ToolCallPiece, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
     embeddings: tuple[bytes, ...] = ()
+    worked_s: float = 0.0

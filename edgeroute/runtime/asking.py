@@ -16,7 +16,7 @@ from edgeroute.domain.outcome import Attempt, Reason
 from edgeroute.domain.request import AnyRequest, Chunk, EmbeddingRequest, FinishReason, Usage
 from edgeroute.domain.units import ModelId
 from edgeroute.routing.estimate import expected_output
-from edgeroute.runtime.metering import Bill
+from edgeroute.runtime.bills import Bill
 from edgeroute.runtime.places import Place, Places
 from edgeroute.runtime.providers import Opened
 from edgeroute.runtime.purse import Charge
@@ -165,7 +165,7 @@ class Asking:
             if self.first_at is None:
                 self.first_at = self._means.clock()
             if self.bill is not None:
-                self.bill.drew()
+                self.bill.drew(chunk.worked_s, last=chunk.usage is not None)
             if chunk.finish is not None:
                 self.finish, self.usage = chunk.finish, chunk.usage or self.usage
         return chunk
@@ -197,7 +197,7 @@ class Asking:
         if isinstance(place, Opened):
             yield
             return
-        with self._means.roster.metered(self.target, place) as self.bill:
+        with self._means.roster.metered(place) as self.bill:
             yield
 
     def _ask(self, place: Place, left_s: float | None) -> AsyncGenerator[Chunk, None]:

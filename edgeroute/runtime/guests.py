@@ -111,10 +111,10 @@ class Guests:
         expected = _expected(request)
         with self._roster.in_flight(target, expected):
             async with self._pool.lease(target, request.app) as runner:
-                with self._roster.metered(target, runner) as bill:
+                with self._roster.metered(runner) as bill:
                     async with aclosing(_ask(runner, request, expected)) as chunks:
                         async for chunk in chunks:
-                            bill.drew()
+                            bill.drew(chunk.worked_s, last=chunk.usage is not None)
                             usage = chunk.usage or usage
                             yield chunk
         if usage is not None:

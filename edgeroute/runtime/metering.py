@@ -1,7 +1,7 @@
 """Joules of queries: reads the meters ten times a second while something is generated.
 
-Owns the timer, the windows and the bills. What a meter is, is the adapter's; who took the joules of
-a window, `routing/attribution`'s.
+Owns the timer and the windows. What a meter is, is the adapter's; who took the joules of a window,
+`routing/attribution`'s; what a query has taken so far, `runtime/bills`'.
 """
 
 import asyncio
@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from edgeroute.domain.energy import Energy, Metered, Quality, Scope, worst
+from edgeroute.domain.energy import Metered, Scope
 from edgeroute.domain.units import ModelId
 from edgeroute.ports import Meters, Runner
-from edgeroute.routing.attribution import Window, Work, share
+from edgeroute.routing.attribution import Window, share
 from edgeroute.routing.idleness import Idleness
+from edgeroute.runtime.bills import Bill, Bills
 
 _EVERY_S = 0.1
 _CALM_CORES = 0.1
@@ -23,11 +24,6 @@ _CALM_CORES = 0.1
 _SMOOTHING = 0.8
 """Others' CPU time is told in ticks of 10 ms, too coarse for one window: their share is that of the
 last half second or so."""
-_MODEL_OFF = 0.5
-"""A core takes half of what is assumed or half as much again: a phone's and a server's differ by
-ten, but watts are calibrated where that matters."""
-_METER_OFF = 0.1
-"""INA3221 and RAPL are a few percent off; the split among queries adds to that."""
 
 
 class CpuSeconds(NamedTuple):
@@ -40,42 +36,6 @@ class CpuSeconds(NamedTuple):
 
     ours: Mapping[int, float]
     everybody: float | None
-
-
-@dataclass(eq=False, slots=True)
-class Bill:
-    """What one query has taken so far.
-
-    Attributes:
-        look: Closes the window that is open.
-        quality: Of the worst window; `None` before the first.
-        reading: Nothing has come yet: its prompt is being read.
-        drawn: Pieces that came in this window.
-    """
-
-    runner: Runner
-    step_s: float
-    look: Callable[[], None]
-    prefill_j: float = 0.0
-    decode_j: float = 0.0
-    quality: Quality | None = None
-    reading: bool = True
-    drawn: int = 0
-
-    @property
-    def energy(self) -> Energy:
-        """Both, as far as the meter is to be believed: a model may be off by half."""
-        joules = self.prefill_j + self.decode_j
-        quality = self.quality or "model"
-        off = _MODEL_OFF if quality == "model" else _METER_OFF
-        return Energy(joules, joules * (1 - off), joules * (1 + off), quality)
-
-    def drew(self) -> None:
-        """A piece of text came. With the first one the prompt has been read."""
-        if self.reading:
-            self.look()
-            self.reading = False
-        self.drawn += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,28 +73,18 @@ class Metering:
         self._watts = watts
         self._warm = warm
         self._clock = clock
-        self._bills: list[Bill] = []
+        self._bills = Bills()
         self._idleness: dict[Scope, Idleness] = defaultdict(Idleness, calibrated or {})
         self._last: _Look | None = None
         self._foreign = _Foreign()
         self._timer: asyncio.TimerHandle | None = None
 
-    @property
-    def _gpu_in_use(self) -> bool:
-        return any(bill.runner.plan.gpu_layers for bill in self._bills)
-
     @contextmanager
-    def query(self, runner: Runner, step_s: float) -> Iterator[Bill]:
-        """Meter a query while it runs; the caller counts its tokens with `Bill.drew`.
-
-        Args:
-            runner: Who answers it.
-            step_s: Seconds that a step of it takes.
-        """
+    def query(self, runner: Runner) -> Iterator[Bill]:
+        """Meter a query while its worker answers it; the caller counts the pieces (`Bill.drew`)."""
         self._look()
         self._meters.edge()
-        bill = Bill(runner, step_s, self._look)
-        self._bills.append(bill)
+        bill = self._bills.open(runner)
         if self._timer is None:
             self._look_later()
         try:
@@ -142,7 +92,7 @@ class Metering:
         finally:
             self._meters.edge()
             self._look()
-            self._bills.remove(bill)
+            self._bills.close(bill)
 
     def warmth_w(self) -> dict[ModelId, float]:
         """Watts that each warm model takes for being warm, as far as a meter has shown."""
@@ -156,25 +106,22 @@ class Metering:
 
     def look_idle(self) -> None:
         """Read the meters while nothing is generated; does nothing while something is."""
-        if not self._bills:
+        if not self._bills.pids:
             self._look()
-
-    def begin_anew(self) -> None:
-        """The machine has slept: what was counted meanwhile is nobody's."""
-        self._last = None
 
     def _look_later(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(_EVERY_S, self._look_again)
 
     def _look_again(self) -> None:
         self._timer = None
-        if self._bills:
+        if self._bills.pids:
             self._look()
             self._look_later()
 
     def _look(self) -> None:
         """Close the window that is open and begin another."""
-        now = _Look(self._clock(), self._meters.read(gpu_in_use=self._gpu_in_use), self._cpu())
+        read = self._meters.read(gpu_in_use=bool(self._bills.gpu_pids))
+        now = _Look(self._clock(), read, self._cpu())
         last, self._last = self._last, now
         if last is None or now.at <= last.at:
             return
@@ -193,36 +140,30 @@ class Metering:
                 self._settle(told, window)
             elif number == 0:  # the processor's meter is silent: CPU time stands in
                 joules = self._watts * sum(ours.values())
-                self._charge(Window(seconds, joules, own=True, workers=ours), "model")
-        for bill in self._bills:
-            bill.drawn = 0
+                window = Window(seconds, joules, own=True, workers=ours)
+                self._charge(replace(told, quality="model"), window)
+        self._bills.end_window()
 
     def _settle(self, told: Metered, window: Window) -> None:
         if not told.own:  # what counts our own processes counts no idleness
             window = replace(window, idle_w=self._idle_w(told.scope, window))
         if told.scope == "gpu":  # who computes on a GPU takes little CPU time, or waits for it
-            offloaded = [bill.runner for bill in self._bills if bill.runner.plan.gpu_layers]
-            workers = {runner.pid: 1.0 for runner in offloaded}
+            workers = dict.fromkeys(self._bills.gpu_pids, 1.0)
             window = replace(window, everybody_s=None, workers=workers)
-        self._charge(window, told.quality)
+        self._charge(told, window)
 
     def _idle_w(self, scope: Scope, window: Window) -> float:
         """What the machine takes idle, learnt from this window too where it was."""
         idleness, warm = self._idleness[scope], self._warm()
         computing = sum((window.workers or {}).values())
-        if not self._bills and computing < _CALM_CORES * window.seconds:
+        if not self._bills.pids and computing < _CALM_CORES * window.seconds:
             idleness.observe(window.joules / window.seconds, warm)
         return idleness.watts(warm)
 
-    def _charge(self, window: Window, quality: Quality) -> None:
-        pids = (window.workers or {}).keys()
-        bills = [bill for bill in self._bills if bill.runner.pid in pids]
-        works = [Work(b.runner.pid, b.drawn, b.reading, b.step_s) for b in bills]
-        parts = share(window, works)
-        for bill, prefill, decode in zip(bills, parts.prefill, parts.decode, strict=True):
-            bill.prefill_j += prefill
-            bill.decode_j += decode
-            bill.quality = quality if bill.quality is None else worst(bill.quality, quality)
+    def _charge(self, told: Metered, window: Window) -> None:
+        asked = self._bills.pids & (window.workers or {}).keys()
+        parts = share(window, asked)
+        self._bills.charge(told.scope, parts.processes, window.seconds, told.quality)
 
 
 @dataclass(slots=True)

@@ -20,8 +20,9 @@ from edgeroute.domain.units import ModelId
 from edgeroute.ports import Runner
 from edgeroute.residency.pool import ModelStatus
 from edgeroute.routing.candidates import Roster
+from edgeroute.runtime.bills import Bill
 from edgeroute.runtime.consumption import Consumptions
-from edgeroute.runtime.metering import Bill, Metering
+from edgeroute.runtime.metering import Metering
 from edgeroute.runtime.pool import Pool
 from edgeroute.runtime.providers import Providers
 
@@ -114,9 +115,9 @@ class LiveRoster:
             self._note_queue(running)
             running.remove(expected_tokens)
 
-    def metered(self, target: ModelId, runner: Runner) -> AbstractContextManager[Bill]:
-        """Meter a query on a target while it runs."""
-        return self._metering.query(runner, 1.0 / self._rates[target].decode_tok_s)
+    def metered(self, runner: Runner) -> AbstractContextManager[Bill]:
+        """Meter a query while its runner answers it."""
+        return self._metering.query(runner)
 
     def remote_energy(self, target: ModelId) -> RemoteEnergy | None:
         """What a query takes of others' computers; `None` for what runs on this device."""

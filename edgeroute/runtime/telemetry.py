@@ -6,9 +6,6 @@ from collections.abc import Awaitable, Callable
 from edgeroute.domain.hardware import Telemetry
 from edgeroute.ports import Sensors
 
-_SLEPT_S = 1.0
-"""Two clocks are read one after the other, so that what they differ by wavers."""
-
 
 class TelemetryFeed:
     """The latest telemetry.
@@ -17,9 +14,6 @@ class TelemetryFeed:
         sensors: Read in a thread; a reading may touch slow files.
         changed: Waited for after every reading.
         every_s: Seconds until the next.
-
-    Attributes:
-        slept: The machine was suspended between the last two readings.
     """
 
     def __init__(
@@ -32,12 +26,10 @@ class TelemetryFeed:
         self._changed = changed
         self._every_s = every_s
         self.now: Telemetry = sensors.telemetry()
-        self.slept = False
 
     async def run(self) -> None:
         """Read until cancelled."""
         while True:
             await asyncio.sleep(self._every_s())
-            before, self.now = self.now, await asyncio.to_thread(self._sensors.telemetry)
-            self.slept = self.now.suspended_s - before.suspended_s > _SLEPT_S
+            self.now = await asyncio.to_thread(self._sensors.telemetry)
             await self._changed()

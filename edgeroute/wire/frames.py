@@ -167,6 +167,8 @@ class Step(msgspec.Struct, frozen=True, tag="step", omit_defaults=True):
     Attributes:
         logprobs: Of drawn tokens, where they were asked for.
         calls: Pieces of calls; text that came with them stands before.
+        worked: Seconds that the worker has computed since the last frame, and for whom: what many
+            had of one batch, by their rows.
     """
 
     pieces: list[tuple[int, str]]
@@ -174,6 +176,7 @@ class Step(msgspec.Struct, frozen=True, tag="step", omit_defaults=True):
     failed: list[Failed] = []
     logprobs: list[tuple[int, TokenLogprob]] = []
     calls: list[tuple[int, ToolCallPiece]] = []
+    worked: list[tuple[int, float]] = []
 
 
 class Embedded(msgspec.Struct, frozen=True, tag="embedded", omit_defaults=True):
@@ -182,11 +185,13 @@ class Embedded(msgspec.Struct, frozen=True, tag="embedded", omit_defaults=True):
     Attributes:
         vectors: float32, little endian.
         usage: With the last ones.
+        worked_s: Seconds that the worker has computed for it since its last frame.
     """
 
     id: int
     vectors: tuple[bytes, ...]
     usage: Usage | None = None
+    worked_s: float = 0.0
 
 
 class Saved(msgspec.Struct, frozen=True, tag="saved"):

@@ -199,18 +199,21 @@ class EmbeddingLoop:
         except EdgeRouteError as error:
             self._fail([job for job, _ in batch], error)
             return
+        each_s = (time.perf_counter() - now) / max(1, sum(map(len, together)))
         for job, texts in batch:
             job.done += len(texts)
-            self._shares.charge(job.request.app, sum(map(len, texts)))
-            self._send(job, [next(vectors) for _ in texts])
+            rows = sum(map(len, texts))
+            self._shares.charge(job.request.app, rows)
+            self._send(job, [next(vectors) for _ in texts], rows * each_s)
 
-    def _send(self, job: _Job, vectors: list[bytes]) -> None:
+    def _send(self, job: _Job, vectors: list[bytes], worked_s: float) -> None:
         number = job.request.id
         per_frame = max(1, FRAME // len(vectors[0]))
         for start in range(0, len(vectors), per_frame):
             piece = tuple(vectors[start : start + per_frame])
             over = job.done == len(job.texts) and start + per_frame >= len(vectors)
-            self._channel.send(Embedded(number, piece, _usage(job) if over else None))
+            usage = _usage(job) if over else None
+            self._channel.send(Embedded(number, piece, usage, 0.0 if start else worked_s))
             if over:
                 self._end(number)
 

@@ -65,6 +65,7 @@ class Loop:
         self._may_join_until = 0.0
         self._joinable = False
         self._decoded = True
+        self._working_since = 0.0
         self._step = _empty_step()
 
     def run(self) -> NoReturn:
@@ -78,7 +79,10 @@ class Loop:
         Sleeps until something arrives where there is nothing to do.
         """
         # What arrived in the middle of a decode is there already, and nothing else may come.
-        self._channel.receive(wait=self._scheduler.idle and not self._channel.messages)
+        waits = self._scheduler.idle and not self._channel.messages
+        self._channel.receive(wait=waits)
+        if waits:
+            self._working_since = time.perf_counter()
         self._sessions.receive()
         while self._channel.messages:
             self._take(self._channel.messages.popleft())
@@ -189,6 +193,7 @@ class Loop:
         if decoded:
             self._scheduler.commit(batch)
             self._draw([run for run in batch if run.draws])
+            self._note_work(batch)
 
     def _admit(self, now: float) -> None:
         admitted = self._scheduler.admit(now, self._pace.best)
@@ -230,6 +235,13 @@ class Loop:
         self._pace.note(prompt_tokens, seconds)
         if len(batch) == 1 and not prompt_tokens:
             self._scheduler.drafting_pays.note(batch[0].drafted, seconds)
+
+    def _note_work(self, batch: list[Run]) -> None:
+        """Say for whom the time since the batch before was, what lies between two of them too."""
+        now = time.perf_counter()
+        each = (now - self._working_since) / sum(len(run.tokens) for run in batch)
+        self._working_since = now
+        self._step.worked.extend((run.id, each * len(run.tokens)) for run in batch)
 
     def _is_interrupted(self) -> bool:
         """Whether this batch is better given up, and planned again.
@@ -306,7 +318,7 @@ class Loop:
 
 
 def _empty_step() -> Step:
-    return Step(pieces=[], finished=[], failed=[], logprobs=[], calls=[])
+    return Step(pieces=[], finished=[], failed=[], logprobs=[], calls=[], worked=[])
 
 
 def _call_id() -> str:

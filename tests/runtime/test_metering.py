@@ -1,7 +1,6 @@
 """Joules of queries over a virtual clock: who is billed, and how often meters are read."""
 
 import asyncio
-from dataclasses import replace
 
 import msgspec
 import pytest
@@ -11,11 +10,11 @@ from edgeroute.domain.hardware import Clocks, Memory, Power, Telemetry
 from edgeroute.domain.load import EchoBehaviour, LoadPlan
 from edgeroute.domain.outcome import Attempt, Outcome
 from edgeroute.domain.units import Bytes, ModelId
+from edgeroute.routing.consumption import Lengths, predict
 from edgeroute.runtime.consumption import Consumptions
 from edgeroute.runtime.metering import CpuSeconds, Metering
-from edgeroute.runtime.telemetry import TelemetryFeed
 from tests.fakes import FakeMeters, FakeRunner
-from tests.runtime.conftest import RATES, FakeSensors, Line, asking, build_line, card, text_of
+from tests.runtime.conftest import RATES, Line, asking, build_line, card, text_of
 
 pytestmark = pytest.mark.looptime
 
@@ -74,11 +73,12 @@ async def test_a_query_pays_for_what_is_above_idleness() -> None:
     await machine.stand_idle()
     runner = machine.runner()
     machine.meters.busy = True
-    with machine.metering.query(runner, STEP_S) as bill:
-        await asyncio.sleep(0.5)  # the prompt
+    with machine.metering.query(runner) as bill:
+        await asyncio.sleep(0.5)
+        bill.drew(0.5)  # the prompt
         for _ in range(100):
-            bill.drew()
             await asyncio.sleep(STEP_S)
+            bill.drew(STEP_S)
     assert bill.prefill_j == pytest.approx(5.0)
     assert bill.decode_j == pytest.approx(20.0)
     assert bill.energy.quality == "counter"
@@ -87,7 +87,7 @@ async def test_a_query_pays_for_what_is_above_idleness() -> None:
 
 async def test_meters_are_read_ten_times_a_second_and_not_at_all_without_a_query() -> None:
     machine = Machine()
-    with machine.metering.query(machine.runner(), STEP_S):
+    with machine.metering.query(machine.runner()):
         await asyncio.sleep(10)
     during, machine.readings = machine.readings, 0
     await asyncio.sleep(100)
@@ -95,21 +95,51 @@ async def test_meters_are_read_ten_times_a_second_and_not_at_all_without_a_query
     assert machine.readings <= 1
 
 
-async def test_two_queries_at_once_share_by_tokens() -> None:
+async def test_two_queries_at_once_share_by_what_was_computed_for_them() -> None:
     machine = Machine()
     runner = machine.runner()
     machine.meters.busy = True
-    with (
-        machine.metering.query(runner, STEP_S) as one,
-        machine.metering.query(runner, STEP_S) as two,
-    ):
+    with machine.metering.query(runner) as one, machine.metering.query(runner) as two:
         for number in range(100):
-            one.drew()
-            if number % 2:
-                two.drew()
             await asyncio.sleep(STEP_S)
-    assert one.energy.joules == pytest.approx(2 * two.energy.joules, rel=0.05)
+            together = number % 2 == 1
+            one.drew(STEP_S / 2 if together else STEP_S)
+            if together:
+                two.drew(STEP_S / 2)
+        one.drew(0.0, last=True)
+        two.drew(0.0, last=True)
+    assert one.energy.joules == pytest.approx(18.0, rel=0.02)
     assert one.energy.joules + two.energy.joules == pytest.approx(24.0)
+
+
+async def test_a_long_prompt_pays_for_its_batch_and_who_draws_beside_it_for_his_steps() -> None:
+    machine = Machine()
+    runner = machine.runner()
+    machine.meters.busy = True
+    with machine.metering.query(runner) as drawing, machine.metering.query(runner) as reading:
+        for _ in range(4):
+            for _ in range(7):
+                await asyncio.sleep(STEP_S)
+                drawing.drew(STEP_S)
+            await asyncio.sleep(1.33)  # neither ends where a window does
+        reading.drew(4 * 1.33, last=True)
+        drawing.drew(0.0, last=True)
+    assert reading.prefill_j == pytest.approx(12 * 4 * 1.33)
+    assert drawing.energy.joules == pytest.approx(12 * 4 * 7 * STEP_S)
+
+
+async def test_who_leaves_before_the_end_pays_a_part_of_what_nobody_has_claimed() -> None:
+    machine = Machine()
+    runner = machine.runner()
+    machine.meters.busy = True
+    with machine.metering.query(runner) as staying:
+        with machine.metering.query(runner) as leaving:
+            await asyncio.sleep(1.0)  # in which the worker read both prompts, and said nothing
+        staying.drew(0.5)
+        await asyncio.sleep(0.5)
+        staying.drew(0.5, last=True)
+    assert leaving.prefill_j == pytest.approx(6.0)
+    assert staying.prefill_j + staying.decode_j == pytest.approx(12.0)
 
 
 async def test_neighbours_pay_for_themselves() -> None:
@@ -117,14 +147,14 @@ async def test_neighbours_pay_for_themselves() -> None:
     machine.foreign = 2.0
     runner = machine.runner(cores=1.0)
     machine.meters.busy = True
-    with machine.metering.query(runner, STEP_S) as bill:
+    with machine.metering.query(runner) as bill:
         await asyncio.sleep(3)
     assert bill.energy.joules == pytest.approx(12.0)
 
 
 async def test_a_meter_that_falls_silent_is_replaced_by_cpu_time_and_told_so() -> None:
     machine = Machine()
-    with machine.metering.query(machine.runner(), STEP_S) as bill:
+    with machine.metering.query(machine.runner()) as bill:
         machine.meters.silent = True
         await asyncio.sleep(1)
     assert bill.energy.quality == "model"
@@ -136,30 +166,12 @@ async def test_what_was_counted_in_a_sleep_is_no_idleness() -> None:
     await machine.stand_idle()
     machine.meters.busy = True
     await asyncio.sleep(3600)
-    machine.metering.begin_anew()
+    machine.meters.silent = True  # as meters are once after a sleep
     machine.metering.look_idle()
-    with machine.metering.query(machine.runner(), STEP_S) as bill:
+    machine.meters.silent = False
+    with machine.metering.query(machine.runner()) as bill:
         await asyncio.sleep(0.5)
     assert bill.prefill_j == pytest.approx(5.0)
-
-
-async def test_a_sleep_is_told_once_and_a_waver_of_the_clocks_is_none() -> None:
-    slept_s = iter((3.0, 3.2, 3603.2, 3603.3))
-    seen: list[bool] = []
-
-    class Sleepy(FakeSensors):
-        def telemetry(self) -> Telemetry:
-            return replace(super().telemetry(), suspended_s=next(slept_s))
-
-    async def changed() -> None:
-        seen.append(feed.slept)
-        if len(seen) == 3:
-            raise TimeoutError
-
-    feed = TelemetryFeed(Sleepy(), changed, lambda: 0.0)
-    with pytest.raises(TimeoutError):
-        await feed.run()
-    assert seen == [False, True, False]
 
 
 # ---- in the line ------------------------------------------------------------------------------
@@ -186,7 +198,7 @@ async def test_an_answer_tells_its_joules_and_the_next_is_predicted_by_them() ->
     energy = line.roster.current().targets[0].energy
     assert energy is not None
     assert energy.quality == "counter"
-    assert energy.base_j + 10 * (energy.prompt_j + energy.output_j) == pytest.approx(2.4, rel=0.1)
+    assert predict(energy, Lengths(10, 10)).joules == pytest.approx(2.4, rel=0.1)
     assert msgspec.json.decode(line.journal.outcomes.popitem()[1], type=Outcome).spent is not None
     await line.pool.close()
 
@@ -218,6 +230,13 @@ def test_each_power_mode_and_supply_has_a_fit_of_its_own() -> None:
     later = Consumptions(kept, kept.__setitem__, "engine")
     later.set_conditions(mains)
     assert later.rates("sha") == consumptions.rates("sha")
+
+
+def test_what_another_version_has_learnt_is_learnt_anew() -> None:
+    kept = {"sha.engine.any.mains": b'{"theta": [1.0, 2.0, 3.0]}'}
+    consumptions = Consumptions(kept, lambda _key, _fit: None, "engine")
+    consumptions.set_conditions(Telemetry(Memory(Bytes(1), Bytes(1)), Power("ac")))
+    assert consumptions.rates("sha") is None
 
 
 def metered(joules: float) -> Outcome:

@@ -84,6 +84,17 @@ async def test_calls_probabilities_and_vectors_come_with_the_text() -> None:
     assert await stream.take() == [expected]
 
 
+async def test_what_was_computed_is_told_with_what_comes_next_and_once() -> None:
+    stream = Stream()
+    stream.work(1.5)
+    assert not stream.begun
+    stream.work(0.5)
+    stream.put("one")
+    assert await stream.take() == [Chunk("one", worked_s=2.0)]
+    stream.end("stop", USED)
+    assert await stream.take() == [Chunk("", "stop", USED)]
+
+
 @given(st.lists(st.none() | st.text(min_size=1)))
 def test_all_text_comes_once_and_in_order(script: list[str | None]) -> None:
     """`None` lets the reader have its turn."""

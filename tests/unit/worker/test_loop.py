@@ -1,6 +1,7 @@
 """The loop with an engine that fails on demand, over a real socketpair, in this process."""
 
 import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -63,6 +64,7 @@ class House:
     inbox: Inbox[FromWorker] = field(default_factory=daemon_inbox)
     texts: dict[int, str] = field(default_factory=dict)
     ends: dict[int, Finished | Failed] = field(default_factory=dict)
+    worked: list[list[tuple[int, float]]] = field(default_factory=list)
 
     def send(self, *messages: ToWorker) -> None:
         self.daemon.sendall(b"".join(map(encode, messages)))
@@ -83,6 +85,7 @@ class House:
         for step in self.inbox.feed(data):
             assert isinstance(step, Step)
             assert step.pieces or step.finished or step.failed, "an empty frame"
+            self.worked.append(step.worked)
             for number, text in step.pieces:
                 self.texts[number] = self.texts.get(number, "") + text
             ends: list[Finished | Failed] = [*step.finished, *step.failed]
@@ -224,6 +227,19 @@ def cached_tokens(house: House, number: int) -> int:
     end = house.ends[number]
     assert isinstance(end, Finished)
     return end.usage.cached_tokens
+
+
+def test_it_says_for_whom_it_has_computed(house: House) -> None:
+    began = time.perf_counter()
+    house.ask(1, "one two three four")
+    house.ask(2, "one two three four five six")
+    house.run_until_ended(1, 2)
+    lasted = time.perf_counter() - began
+    for together in (dict(said) for said in house.worked[1:] if len(said) > 1):
+        assert together[1] == together[2]  # a row of each
+    seconds = {n: sum(s for said in house.worked for i, s in said if i == n) for n in (1, 2)}
+    assert min(seconds.values()) > 0
+    assert sum(seconds.values()) <= lasted
 
 
 def test_usage_tells_what_was_in_memory_already(house: House) -> None:
