@@ -13,17 +13,19 @@ from edgeroute.domain.arithmetic import answer as arithmetic
 from edgeroute.domain.features import Task
 from edgeroute.domain.request import Request
 from edgeroute.domain.verification import Expectation
+from edgeroute.understanding.words import Wording, words
 
 _LONGEST = 8000
 """Characters of a prompt; of a longer one nothing but the ending is checked."""
 
-_BARE = re.compile(
-    r"\b(?:nothing else|no explanation|(?:only|just|alone)\b(?! if)|one word|exactly as"
-    r"|as (?:it is )?written|label only|yes or no)",
-    re.IGNORECASE,
-)
+_BARE = Wording(
+    r"\b(?:nothing else|no explanations?|(?:only|just|alone)(?! if)|one word|exactly as"
+    r"|as (?:it is )?written|yes or no)\b",
+    ("nothing", "explanation", "explanations", "only", "just", "alone", "word", "exactly",
+     "written", "yes"),
+)  # fmt: skip
 """The answer is asked for and no word around it."""
-_JSON = re.compile(r"\bjson\b", re.IGNORECASE)
+_JSON = Wording(r"\bjson\b", ("json",))
 _TEMPLATE = re.compile(r"\{[^{}]*:[^{}]*\}")
 _TEMPLATE_KEY = re.compile(r'"([^"]+)"\s*:')
 _CHOICE = re.compile(
@@ -33,14 +35,15 @@ _CHOICE = re.compile(
 )
 _ARTICLE = re.compile(r"^an? ", re.IGNORECASE)
 _FUNCTION = re.compile(r"\bpython\b[^`]*`(?P<name>[A-Za-z_]\w*)\s*\(", re.IGNORECASE)
-_CODE_ONLY = re.compile(r"\bcode\b", re.IGNORECASE)
+_CODE = Wording(r"\bcode\b", ("code",))
+_DIGIT = re.compile(r"[0-9]")
 _SENTENCE = re.compile(r"(?<=[.?!:])\s+")
 _OF_THE_FORM = re.compile(
     r"(?:please )?(?:answer|reply|respond|give|only|just|number only|the (?:number|result)|keep)\b",
     re.IGNORECASE,
 )
 _AND_REPLY = re.compile(r",? and (?:reply|answer|respond|give|tell)\b.*$", re.IGNORECASE)
-_AS_TEXT = re.compile(r"\b(?:as (?:it is )?written|copy|exactly)\b", re.IGNORECASE)
+_AS_TEXT = Wording(r"\b(?:as (?:it is )?written|copy|exactly)\b", ("written", "copy", "exactly"))
 _KINDS: Mapping[str, re.Pattern[str]] = {
     "email": re.compile(r"e-?mail", re.IGNORECASE),
     "phone": re.compile(r"phone|\btel\b", re.IGNORECASE),
@@ -59,13 +62,15 @@ def expectation_of(request: Request, task: Task) -> Expectation:
     if not asked or len(asked) > _LONGEST or request.form.kind == "grammar":
         return Expectation(max_tokens=bound)
     instruction, _, given = asked.partition("\n\n")
-    bare = _BARE.search(instruction) is not None
+    said = instruction.casefold()
+    parted = words(said)
+    bare = _BARE.search(said, parted) is not None
     in_json = request.form.kind in {"json", "schema"} or (
-        bare and _JSON.search(instruction) is not None
+        bare and _JSON.search(said, parted) is not None
     )
     value = arithmetic_asked(asked) if not in_json else ""
     keys = _keys(request, instruction) if in_json else ()
-    extracts = task is Task.EXTRACT or _AS_TEXT.search(instruction) is not None
+    extracts = task is Task.EXTRACT or _AS_TEXT.search(said, parted) is not None
     spans = extracts and (in_json or bare)
     return Expectation(
         json=in_json,
@@ -73,7 +78,7 @@ def expectation_of(request: Request, task: Task) -> Expectation:
         labels=_labels(instruction) if bare and not in_json and not value else (),
         source=(given or asked).lower() if spans else "",
         kinds=tuple(_kinds(keys, instruction)) if spans else (),
-        function=_function(instruction),
+        function=_function(instruction) if _CODE.search(said, parted) else "",
         value=value,
         max_tokens=bound,
     )
@@ -84,6 +89,8 @@ def arithmetic_asked(text: str) -> str:
 
     Besides what `domain/arithmetic` claims it may say how the answer is to look.
     """
+    if _DIGIT.search(text) is None:
+        return ""
     sentences = _SENTENCE.split(text.strip())
     sums = [s for s in sentences if not _OF_THE_FORM.match(s)]
     if len(sums) != 1:
@@ -130,4 +137,4 @@ def _kind(words: str) -> str:
 
 def _function(instruction: str) -> str:
     named = _FUNCTION.search(instruction)
-    return named["name"] if named and _CODE_ONLY.search(instruction) else ""
+    return named["name"] if named else ""

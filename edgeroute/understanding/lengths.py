@@ -5,12 +5,11 @@ Owns counting and the words that ask for a length, in bounded time whatever the 
 
 import math
 import re
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from edgeroute.domain.features import Task
 from edgeroute.domain.request import Request
-from edgeroute.understanding.words import words
+from edgeroute.understanding.words import Wording, words
 
 _HEAD, _TAIL = 2000, 1000
 """Characters of a message that are looked at; people say what they want there."""
@@ -20,20 +19,6 @@ def _ends(text: str) -> str:
     if len(text) <= _HEAD + _TAIL:
         return text
     return f"{text[:_HEAD]}\n{text[-_TAIL:]}"
-
-
-class _Wording:
-    """A pattern, and words of which one is in whatever it matches: most texts have none."""
-
-    def __init__(self, pattern: str, needed: Iterable[str]) -> None:
-        self._pattern = re.compile(pattern)
-        self._words = frozenset(word.encode() for word in needed)
-
-    def search(self, text: str, parted: Sequence[bytes] | None) -> re.Match[str] | None:
-        """The first match in a text with these words; `None` are words that nobody knows."""
-        if parted is not None and self._words.isdisjoint(parted):
-            return None
-        return self._pattern.search(text)
 
 
 # ---- how long the answer -----------------------------------------------------------------------
@@ -52,17 +37,17 @@ _NUMBERS = {
     "einem": 1, "zwei": 2, "drei": 3, "une": 1, "deux": 2, "trois": 3, "una": 1, "dos": 2,
     "tres": 3, "due": 2, "tre": 3,
 }  # fmt: skip
-_COUNTED = _Wording(
+_COUNTED = Wording(
     rf"\b(\d{{1,4}}|{'|'.join(_NUMBERS)})[ -](?:short |\w{{3,12}} )?({'|'.join(_UNITS)})(?:s|n)?\b",
     (unit + plural for unit in _UNITS for plural in ("", "s", "n")),
 )
 _SHORTLY = ("brief", "briefly", "short", "concise", "concisely", "quick", "kurz", "bref", "breve")
-_BRIEF = _Wording(rf"\b(?:{'|'.join(_SHORTLY)})\b", _SHORTLY)
-_LONG = _Wording(
+_BRIEF = Wording(rf"\b(?:{'|'.join(_SHORTLY)})\b", _SHORTLY)
+_LONG = Wording(
     r"\b(?:detailed|in detail|in depth|thorough|comprehensive|essay|step by step)\b",
     ("detailed", "detail", "depth", "thorough", "comprehensive", "essay", "step"),
 )
-_A_WORD = _Wording(
+_A_WORD = Wording(
     r"\b(?:yes or no|true or false|only the (?:answer|number|letter|label))\b",
     ("yes", "true", "only"),
 )
