@@ -36,10 +36,11 @@ class Counts(NamedTuple):
     bad: int
 
 
-VerdictSource = Literal["explicit", "probe", "schema", "verified", "cancelled"]
+VerdictSource = Literal["explicit", "probe", "recomputed", "schema", "verified", "cancelled"]
 VERDICT_PARTS: dict[VerdictSource, int] = {
     "explicit": PARTS,
     "probe": PARTS,
+    "recomputed": PARTS,
     "schema": PARTS // 2,
     "verified": PARTS // 4,
     "cancelled": PARTS // 8,

@@ -18,7 +18,7 @@ from edgeroute.domain.errors import InvalidRequest
 from edgeroute.domain.features import Features, Task
 from edgeroute.domain.outcome import Outcome
 from edgeroute.domain.units import ModelId, RequestId
-from edgeroute.domain.verification import Draft, Expectation
+from edgeroute.domain.verification import Checkable, Draft, Expectation
 from edgeroute.ports import Journal, Look
 from edgeroute.routing.beliefs import Evidence
 from edgeroute.routing.buckets import Change
@@ -180,7 +180,9 @@ def verified(view: View, draft: Draft) -> Verdict | None:
     at = ids.index(draft.target)
     right, wrong = evidence.grades[:, at, draft.grade].tolist()
     before = float(evidence.p_ok[at])
-    return Verdict(before * right / (before * right + (1 - before) * wrong), "verified")
+    score = before * right / (before * right + (1 - before) * wrong)
+    exactly = draft.checkable is Checkable.EXACTLY
+    return Verdict(score, "recomputed" if exactly else "verified")
 
 
 def implied(features: Features, outcome: Outcome) -> Verdict | None:
