@@ -80,11 +80,9 @@ class Bills:
         """Those of them that compute on GPUs."""
         return frozenset(pid for pid, bills in self._of.items() if bills[0].runner.plan.gpu_layers)
 
-    def open(self, runner: Runner) -> Bill:
+    def open(self, bill: Bill) -> None:
         """Begin one."""
-        bill = Bill(runner)
-        self._of.setdefault(runner.pid, []).append(bill)
-        return bill
+        self._of.setdefault(bill.runner.pid, []).append(bill)
 
     def charge(
         self, meter: str, processes: Mapping[int, float], seconds: float, quality: Quality

@@ -6,6 +6,7 @@ understand -> settle -> view -> decide -> execute -> learn. Reads of the world a
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from edgeroute.domain.decision import Decision, Refusal, RejectionCode
 from edgeroute.domain.errors import (
@@ -16,7 +17,7 @@ from edgeroute.domain.errors import (
     Unsupported,
 )
 from edgeroute.domain.outcome import Outcome
-from edgeroute.domain.request import AnyRequest, Chunk, Request
+from edgeroute.domain.request import AnyRequest, Chunk, Priority, Request
 from edgeroute.domain.units import ModelId, RequestId
 from edgeroute.domain.verification import Expectation
 from edgeroute.ports import Reading
@@ -29,6 +30,7 @@ from edgeroute.runtime.execute import Execution
 from edgeroute.runtime.judging import Judging
 from edgeroute.runtime.labelling import Labelled, Labelling
 from edgeroute.runtime.learn import Learner
+from edgeroute.runtime.meanwhile import Meanwhile
 from edgeroute.runtime.pool import Pool
 from edgeroute.runtime.profiles import Profiles
 from edgeroute.runtime.purse import Purse
@@ -147,17 +149,20 @@ class Dispatcher:
         return await self._world.judging.judge(request, score, self._world.roster.current())
 
     def _decide(self, request: AnyRequest, seen: Seen) -> tuple[View, Decision]:
-        """Decide and remember it; raises what `answer` does."""
+        """Decide, and remember what is refused; raises what `answer` does."""
         labelled = self._labelled(request, seen)
         view = self._view(request, seen, labelled)
         self._world.judging.began(request.id, seen.look)
         self._world.labelling.remember(request, labelled)
         decision = decide(view)
-        self._learner.decided(view, decision)
         if isinstance(decision, Refusal):
+            self._learner.decided(view, decision)
             raise _refused(view, decision)
-        self._world.profiles.decided(decision, request.priority)
         return view, decision
+
+    def _note(self, view: View, decision: Decision, priority: Priority) -> None:
+        self._learner.decided(view, decision)
+        self._world.profiles.decided(decision, priority)
 
     @asynccontextmanager
     async def answer(self, request: AnyRequest) -> AsyncGenerator[Answer, None]:
@@ -172,6 +177,7 @@ class Dispatcher:
         self._asked_at[request.app] = world.clock()
         seen = self._seen(request)
         view, decision = self._decide(request, seen)
+        noting = Meanwhile(partial(self._note, view, decision, request.priority))
         labelled = replace(seen.request, label=view.label)
         expected = seen.look.expected
         execution: Execution | Drafting
@@ -183,6 +189,7 @@ class Dispatcher:
             async with aclosing(execution.chunks()) as chunks:
                 yield Answer(view, decision, expected, execution, chunks)
         finally:
+            noting.finish()
             self._asked_at[request.app] = world.clock()
             outcome = execution.outcome()
             if outcome.spent is not None:

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 from edgeroute.domain.energy import Metered, Scope
@@ -17,6 +18,7 @@ from edgeroute.ports import Meters, Runner
 from edgeroute.routing.attribution import Window, share
 from edgeroute.routing.idleness import Idleness
 from edgeroute.runtime.bills import Bill, Bills
+from edgeroute.runtime.meanwhile import Meanwhile
 
 _EVERY_S = 0.1
 _CALM_CORES = 0.1
@@ -82,17 +84,22 @@ class Metering:
     @contextmanager
     def query(self, runner: Runner) -> Iterator[Bill]:
         """Meter a query while its worker answers it; the caller counts the pieces (`Bill.drew`)."""
-        self._look()
-        self._meters.edge()
-        bill = self._bills.open(runner)
-        if self._timer is None:
-            self._look_later()
+        bill = Bill(runner)
+        opening = Meanwhile(partial(self._open, bill))
         try:
             yield bill
         finally:
+            opening.finish()
             self._meters.edge()
             self._look()
             self._bills.close(bill)
+
+    def _open(self, bill: Bill) -> None:
+        self._look()
+        self._meters.edge()
+        self._bills.open(bill)
+        if self._timer is None:
+            self._look_later()
 
     def warmth_w(self) -> dict[ModelId, float]:
         """Watts that each warm model takes for being warm, as far as a meter has shown."""
