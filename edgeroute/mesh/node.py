@@ -207,6 +207,7 @@ class Node:
         self._links[peer.id] = link
         known.told, known.away = None, ""
         known.wake.set()
+        self.world.elsewhere.look_again(peer.name)  # what it offered last, until it says more
         asyncio.get_running_loop().call_soon(self.tell_offers)
         _log.info("%s: linked, it runs %s", peer.name, link.release)
 

@@ -5,21 +5,29 @@ EDGEROUTE_NO_NAMESPACES=1 to excuse a machine on which nobody may make them.
 """
 
 import itertools
+import json
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import COMMAND, House
+from tests.e2e import cable
+from tests.e2e.conftest import COMMAND, House, chat
 
 _numbers = itertools.count(1)
 SUBNET = "10.213.7"
+WORDS = "one two three four five six seven eight nine ten"
 
 
 def _ip(*arguments: str) -> None:
@@ -30,11 +38,16 @@ def _ip(*arguments: str) -> None:
 
 @dataclass
 class Machine:
-    """A namespace with one network card, and a house in it."""
+    """A namespace with one network card, and a house in it.
+
+    Attributes:
+        carrying: Carries the card's frames, where its cable is one that can be made bad.
+    """
 
     name: str
     address: str
     house: House
+    carrying: subprocess.Popen[str] | None = None
 
     def set_link(self, state: str) -> None:
         """Plug the card in, `up`, or pull it out, `down`."""
@@ -42,29 +55,43 @@ class Machine:
         if state == "up":
             _ip("-n", self.name, "route", "replace", "default", "dev", "eth0")
 
+    def impair(self, delay_s: float = 0.0, loss: float = 0.0) -> None:
+        """Have every frame, in either way, come so late, and so many of them never."""
+        assert self.carrying is not None
+        assert self.carrying.stdin is not None
+        assert self.carrying.stdout is not None
+        self.carrying.stdin.write(f"{delay_s} {loss}\n")
+        self.carrying.stdin.flush()
+        assert self.carrying.stdout.readline() == "ok\n"
+
 
 class Network:
     """A bridge, and the machines at it."""
 
     def __init__(self) -> None:
         self._tag = f"er{os.getpid() % 10000}x{next(_numbers)}"
+        self._switch = f"{self._tag}sw"
         self.machines: list[Machine] = []
-        self._folders: list[Path] = []
 
     def open(self) -> None:
-        _ip("netns", "add", f"{self._tag}sw")
-        _ip("-n", f"{self._tag}sw", "link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
-        _ip("-n", f"{self._tag}sw", "link", "set", "br0", "up")
+        _ip("netns", "add", self._switch)
+        _ip("-n", self._switch, "link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
+        _ip("-n", self._switch, "link", "set", "br0", "up")
 
     def add(
-        self, lan: str = "", config: str = "", wrapper: Sequence[str] = (), name: str = ""
+        self,
+        lan: str = "",
+        config: str = "",
+        wrapper: Sequence[str] = (),
+        name: str = "",
+        *,
+        bad_cable: bool = False,
     ) -> Machine:
         """One more machine; `lan` has further keys of its `[lan]`."""
         number = len(self.machines) + 1
         space, address = f"{self._tag}m{number}", f"{SUBNET}.{number}"
         _ip("netns", "add", space)
         root = Path(tempfile.mkdtemp(prefix="er-"))
-        self._folders.append(root)
         house = House(root, wrapper=("ip", "netns", "exec", space, *wrapper))
         house.configure(
             f'{config}\n[lan]\nenabled = true\nnetworks = ["{SUBNET}.0/24", "fe80::/10"]\n'
@@ -74,23 +101,53 @@ class Network:
         self.machines.append(machine)
         port = f"p{number}"
         _ip("-n", space, "link", "set", "lo", "up")
-        _ip("-n", space, "link", "add", "eth0", "type", "veth", "peer", "name", port, "netns",
-            f"{self._tag}sw")  # fmt: skip
-        _ip("-n", f"{self._tag}sw", "link", "set", port, "master", "br0", "up")
+        if bad_cable:
+            machine.carrying = self._cable(space, port)
+        else:
+            _ip("-n", space, "link", "add", "eth0", "type", "veth", "peer", "name", port, "netns",
+                self._switch)  # fmt: skip
+        _ip("-n", self._switch, "link", "set", port, "master", "br0", "up")
         _ip("-n", space, "address", "add", f"{address}/24", "dev", "eth0")
         machine.set_link("up")
         return machine
 
+    def _cable(self, space: str, port: str) -> subprocess.Popen[str]:
+        """A process between a machine's card and the bridge, which makes both its ends."""
+        near = f"near{port}"
+        command = ["ip", "netns", "exec", self._switch, sys.executable, cable.__file__, near, port]
+        carrying = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert carrying.stdout is not None
+        assert carrying.stdout.readline() == "ok\n"
+        _ip("-n", self._switch, "link", "set", near, "netns", space, "name", "eth0")
+        return carrying
+
     def close(self) -> None:
+        """Stop the daemons, end whatever else runs in these namespaces, and remove them."""
         for machine in self.machines:
-            subprocess.run(
-                [*machine.house.wrapper, *COMMAND, "stop"],
-                env=machine.house.env, capture_output=True, check=False, timeout=60,
-            )  # fmt: skip
-        for space in (f"{self._tag}sw", *(machine.name for machine in self.machines)):
+            with suppress(subprocess.TimeoutExpired):  # a suspended one, say: it is ended below
+                subprocess.run(
+                    [*machine.house.wrapper, *COMMAND, "stop"],
+                    env=machine.house.env, capture_output=True, check=False, timeout=60,
+                )  # fmt: skip
+        for space in (*(machine.name for machine in self.machines), self._switch):
+            _end_all(space)
             subprocess.run(["ip", "netns", "delete", space], capture_output=True, check=False)
-        for folder in self._folders:
-            shutil.rmtree(folder)
+        for machine in self.machines:
+            if machine.carrying is not None:
+                machine.carrying.communicate()
+            shutil.rmtree(machine.house.root)
+
+
+def _end_all(space: str) -> None:
+    """End every process in a namespace of ours."""
+    told = subprocess.run(
+        ["ip", "netns", "pids", space], capture_output=True, text=True, check=False
+    )
+    for pid in told.stdout.split():
+        with suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
 
 
 @contextmanager
@@ -104,3 +161,72 @@ def network() -> Iterator[Network]:
         yield built
     finally:
         built.close()
+
+
+# ---- what machines are asked, and asked to do --------------------------------------------------
+
+
+def peers(machine: Machine) -> Any:
+    with machine.house.client() as client:
+        return client.get("/edgeroute/peers")["peers"]
+
+
+def until(true: Callable[[], Any], within_s: float = 30.0) -> Any:
+    """Look until something is so: there is nobody to be told by."""
+    waiting = threading.Event()
+    ends = time.monotonic() + within_s
+    while not (found := true()):
+        assert time.monotonic() < ends, "it did not become so"
+        waiting.wait(0.05)
+    return found
+
+
+def pair(shows: Machine, types: Machine, where: str = "auto") -> None:
+    """As two people would: one reads the code out, the other types it."""
+    command = [*shows.house.wrapper, *COMMAND, "pair", "--json"]
+    with subprocess.Popen(command, env=shows.house.env, stdout=subprocess.PIPE, text=True) as shown:
+        assert shown.stdout is not None
+        code = json.loads(shown.stdout.readline())["code"]
+        until(lambda: where != "auto" or finds(types))
+        met = types.house.json("pair", where, "--code", code)
+        told = json.loads(shown.stdout.readline())
+    assert shown.returncode == 0
+    assert met["fingerprint"] == fingerprint(shows)
+    assert told["fingerprint"] == fingerprint(types)
+
+
+def pair_quietly(shows: Machine, types: Machine) -> None:
+    """As two programs would: a tenth of a second and no processes."""
+    with shows.house.client() as one, types.house.client() as other:
+        code = one.post("/edgeroute/pairing/open", {})["code"]
+        other.post("/edgeroute/pair", {"code": code, "address": shows.address})
+
+
+def finds(machine: Machine) -> Any:
+    """Whether it has heard of somebody who shows a code."""
+    with machine.house.client() as client:
+        return client.get("/edgeroute/peers")["showing"]
+
+
+def fingerprint(machine: Machine) -> str:
+    with machine.house.client() as client:
+        return str(client.get("/edgeroute/peers")["fingerprint"])
+
+
+def linked(machine: Machine, count: int = 1) -> Any:
+    """Its peers once all are linked and offer something."""
+    found = peers(machine)
+    stands = len(found) == count and all(peer["linked"] and peer["models"] for peer in found)
+    return found if stands else None
+
+
+def ask(machine: Machine, **fields: Any) -> dict[str, Any]:
+    with machine.house.client() as client:
+        return client.post(
+            "/v1/chat/completions",
+            chat(WORDS, **{"max_tokens": 20, "edgeroute": {"explain": True}, **fields}),
+        )
+
+
+def said(told: dict[str, Any]) -> str:
+    return str(told["choices"][0]["message"]["content"])

@@ -1,86 +1,26 @@
 """Real machines on a real network: found, paired, asked; killed, cut off and lied to."""
 
-import json
 import signal
 import sqlite3
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import psutil
 import pytest
 
 from edgeroute.domain.errors import EdgeRouteError
-from tests.e2e.conftest import COMMAND, chat, workers_of
-from tests.e2e.lan_rig import Machine, Network, network
+from tests.e2e.conftest import chat, workers_of
+from tests.e2e.lan_rig import WORDS, Network, ask, linked, network, pair, peers, said, until
 
 pytestmark = pytest.mark.e2e
-
-WORDS = "one two three four five six seven eight nine ten"
 
 
 @pytest.fixture
 def net() -> Iterator[Network]:
     with network() as built:
         yield built
-
-
-def peers(machine: Machine) -> Any:
-    with machine.house.client() as client:
-        return client.get("/edgeroute/peers")["peers"]
-
-
-def until(true: Callable[[], Any], within_s: float = 30.0) -> Any:
-    """Look until something is so: there is nobody to be told by."""
-    waiting = threading.Event()
-    ends = time.monotonic() + within_s
-    while not (found := true()):
-        assert time.monotonic() < ends, "it did not become so"
-        waiting.wait(0.05)
-    return found
-
-
-def pair(shows: Machine, types: Machine, where: str = "auto") -> None:
-    """As two people would: one reads the code out, the other types it."""
-    command = [*shows.house.wrapper, *COMMAND, "pair", "--json"]
-    with subprocess.Popen(command, env=shows.house.env, stdout=subprocess.PIPE, text=True) as shown:
-        assert shown.stdout is not None
-        code = json.loads(shown.stdout.readline())["code"]
-        until(lambda: where != "auto" or finds(types))
-        met = types.house.json("pair", where, "--code", code)
-        told = json.loads(shown.stdout.readline())
-    assert shown.returncode == 0
-    assert met["fingerprint"] == fingerprint(shows)
-    assert told["fingerprint"] == fingerprint(types)
-
-
-def finds(machine: Machine) -> Any:
-    """Whether it has heard of somebody who shows a code."""
-    with machine.house.client() as client:
-        return client.get("/edgeroute/peers")["showing"]
-
-
-def fingerprint(machine: Machine) -> str:
-    with machine.house.client() as client:
-        return str(client.get("/edgeroute/peers")["fingerprint"])
-
-
-def linked(machine: Machine) -> Any:
-    """Its peers once all are linked and offer something."""
-    found = peers(machine)
-    return found if found and all(peer["linked"] and peer["models"] for peer in found) else None
-
-
-def ask(machine: Machine, **fields: Any) -> dict[str, Any]:
-    with machine.house.client() as client:
-        return client.post(
-            "/v1/chat/completions",
-            chat(WORDS, **{"max_tokens": 20, "edgeroute": {"explain": True}, **fields}),
-        )
 
 
 def test_two_machines_find_each_other_and_the_better_one_answers(net: Network) -> None:
@@ -96,7 +36,7 @@ def test_two_machines_find_each_other_and_the_better_one_answers(net: Network) -
     told = ask(lap)
     account = told["edgeroute"]
     assert (account["target"], account["zone"]) == ("desk/big", "peer")
-    assert told["choices"][0]["message"]["content"].split() == WORDS.split()
+    assert said(told) == WORDS
     explained = lap.house.json("explain", account["id"])
     assert explained["target"] == "desk/big"
     assert ask(lap, edgeroute={"label": "secret", "explain": True})["edgeroute"]["zone"] == "device"
