@@ -45,7 +45,11 @@ class Stream:
 
     @property
     def over(self) -> bool:
-        """Whether nothing more comes."""
+        """Whether nothing more comes, and all that came was taken."""
+        return self._ended and not self._untaken
+
+    @property
+    def _ended(self) -> bool:
         return not self.running or self.failure is not None
 
     def put(self, text: str, choice: int = 0) -> None:
@@ -76,13 +80,13 @@ class Stream:
 
     def fail(self, error: EdgeRouteError) -> None:
         """Say that nothing more comes, and why; the first word counts."""
-        if not self.over:
+        if not self._ended:
             self.failure = error
             self._wake()
 
     async def take(self) -> list[Chunk]:
         """All that is there; waits for something, or for the end."""
-        if not self._untaken and not self.over:
+        if not self._untaken and not self._ended:
             self._reader = asyncio.get_running_loop().create_future()
             await self._reader
         chunks = [

@@ -162,13 +162,11 @@ class Worker:
             stream.fail(self._death())
         try:
             self.link.send(question)
-            while True:
+            while not stream.over:  # which it is not for a reader that is behind its writer
                 for chunk in await stream.take():
                     yield chunk
-                if stream.failure is not None:
-                    raise stream.failure
-                if stream.over:
-                    return
+            if stream.failure is not None:
+                raise stream.failure
         finally:
             for choice in range(choices):
                 del self._streams[number + choice]

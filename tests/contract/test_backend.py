@@ -76,6 +76,21 @@ async def test_an_answer_ends_with_its_reason_and_usage(
     assert chunks[-1].usage.prompt_tokens >= 3
 
 
+async def test_a_reader_that_is_behind_gets_the_rest_and_its_end(
+    setting: tuple[Backend, LoadPlan],
+) -> None:
+    runner = await start(setting)
+    try:
+        async with aclosing(runner.generate(asking("one two three", max_tokens=3), 8)) as answer:
+            chunks = [await anext(answer)]
+            await text_of(runner, asking("four five six seven", max_tokens=8))  # it ends later
+            chunks += [chunk async for chunk in answer]
+    finally:
+        await runner.stop(5.0)
+    assert chunks[-1].finish is not None
+    assert chunks[-1].usage is not None
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
 async def test_a_worker_goes_before_others_where_the_kernel_has_to_end_somebody() -> None:
     runner = await spawning().start(ECHO, lambda _share: None)

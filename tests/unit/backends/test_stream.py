@@ -17,7 +17,7 @@ async def read(stream: Stream) -> list[Chunk]:
     taken: list[Chunk] = []
     while not stream.over:
         taken += await stream.take()
-    return taken + await stream.take()
+    return taken
 
 
 async def test_what_arrived_together_is_taken_together_with_the_end() -> None:
@@ -37,6 +37,20 @@ async def test_a_reader_waits_for_text_and_gets_it_at_once() -> None:
     stream.put("one")
     assert await reading == [Chunk("one")]
     assert (stream.begun, stream.over) == (True, False)
+
+
+async def test_what_came_behind_a_readers_back_is_still_to_be_taken() -> None:
+    stream = Stream()
+    stream.put("one")
+    assert await stream.take() == [Chunk("one")]
+    stream.put(" two")
+    stream.end("stop", USED)
+    told = [stream.over, await stream.take(), stream.over]
+    assert told == [False, [Chunk(" two", "stop", USED)], True]
+    broken = Stream()
+    broken.put("said")
+    broken.fail(WorkerDied("x"))
+    assert [broken.over, await broken.take(), broken.over] == [False, [Chunk("said")], True]
 
 
 async def test_a_reader_that_left_is_not_woken() -> None:
