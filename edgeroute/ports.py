@@ -4,7 +4,7 @@ Adapters implement them, `daemon` injects them, fakes in the tests stand in for 
 """
 
 from asyncio import Future
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -353,8 +353,12 @@ class Journal(Protocol):
         """A decision by its id, `None` where there is none."""
         ...
 
-    def write_belief(self, key: BucketKey, counts: Counts) -> None:
-        """Remember what a bucket of verdicts holds now."""
+    def write_beliefs(self, rows: Sequence[tuple[BucketKey, Counts]]) -> None:
+        """Remember what buckets of verdicts hold now."""
+        ...
+
+    def forget_beliefs(self, origins: Collection[str]) -> None:
+        """Remember nothing any more of what these origins counted."""
         ...
 
     def write_verdict(self, request: RequestId, score: float) -> None:

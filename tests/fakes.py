@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import struct
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from edgeroute.domain.audit import Departure
@@ -271,8 +271,12 @@ class FakeJournal:
     def write_breaker(self, target: str, opened: int, until: float | None) -> None:
         self.breakers[target] = (opened, until)
 
-    def write_belief(self, key: BucketKey, counts: Counts) -> None:
-        self.beliefs[key] = counts
+    def write_beliefs(self, rows: Sequence[tuple[BucketKey, Counts]]) -> None:
+        self.beliefs.update(rows)
+
+    def forget_beliefs(self, origins: Collection[str]) -> None:
+        for key in [key for key in self.beliefs if key.origin in origins]:
+            del self.beliefs[key]
 
     def write_verdict(self, request: RequestId, score: float) -> None:
         self.verdicts.setdefault(request, score)

@@ -137,13 +137,18 @@ def _ranked(ranked: Ranked) -> dict[str, object]:
 
 
 def _belief(view: View, target: ModelId) -> dict[str, object]:
-    """What P(ok) comes from: observations in the finest cell, the 90% interval, the correction."""
+    """What P(ok) comes from.
+
+    Observations in the finest cell, and how many of them were heard from other machines; the 90%
+    interval; the correction.
+    """
     if view.evidence is None:
         return {}
     belief = view.evidence.belief(view.roster.ids.index(target))
     return {
         "ok": round(belief.ok, 2),
         "bad": round(belief.bad, 2),
+        "heard": round(belief.heard, 2),
         "interval": [round(bound, 4) for bound in credible(belief)],
         "correction": round(belief.correction, 4),
     }

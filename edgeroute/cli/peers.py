@@ -94,10 +94,16 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     yield f"{facts['name'] or 'this machine'}  {facts['fingerprint']}"
     doors = ", ".join(facts["addresses"])
     yield f"  listens on {doors}" if doors else "  is in no network that is used"
+    verdicts = facts["verdicts"]
+    yield (
+        "  keeps its verdicts to itself and heeds nobody's: [lan] verdicts = false"
+        if verdicts is None
+        else f"  tells its peers the counts of its {verdicts} verdicts, and hears theirs"
+    )
     if not facts["peers"]:
         yield "nobody is paired; run: edgeroute pair"
         return
-    head = ("PEER", "STATE", "SEES", "WAY", "POWER", "FREE", "GAVE", "TOOK", "MODELS")
+    head = ("PEER", "STATE", "SEES", "WAY", "POWER", "FREE", "GAVE", "TOOK", "VERDICTS", "MODELS")
     yield from table([head, *map(_row, facts["peers"])])
     for peer in facts["peers"]:
         yield f"{peer['name']}  {peer['fingerprint']}"
@@ -119,8 +125,17 @@ def _row(peer: Mapping[str, Any]) -> tuple[str, ...]:
         format_bytes(peer["free_bytes"]) if peer["linked"] else "",
         str(peer["asked"]),
         str(peer["answered"]),
+        _verdicts(peer),
         models or peer["withheld"],
     )
+
+
+def _verdicts(peer: Mapping[str, Any]) -> str:
+    """How many were heard of a peer, and whether it hears those of this machine."""
+    if peer["verdicts_refused"]:
+        return f"refused: {peer['verdicts_refused']}"
+    deaf = peer["linked"] and not peer["hears_verdicts"]
+    return f"{peer['verdicts']}{', hears none' if deaf else ''}"
 
 
 def _daemon() -> Client:

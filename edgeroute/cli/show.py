@@ -97,12 +97,15 @@ def _plan_lines(plan: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 
 def _evidence(ranked: dict[str, Any]) -> str:
-    """What P(ok) rests on, such as ` of .41-.80, 12 good 3 bad`."""
+    """What P(ok) rests on, such as ` in .41-.80, 12 good 3 bad (9 of them here, 6 by peers)`."""
     if "interval" not in ranked:
         return ""
     low, high = (f"{bound:.2f}".removeprefix("0") for bound in ranked["interval"])
     counted = ranked["ok"] + ranked["bad"] > 0
     seen = f", {ranked['ok']:.0f} good {ranked['bad']:.0f} bad" if counted else ""
+    if ranked["heard"] > 0:
+        here = ranked["ok"] + ranked["bad"] - ranked["heard"]
+        seen += f" ({here:.0f} of them here, {ranked['heard']:.0f} by peers)"
     corrected = f", {ranked['correction']:+.2f} by its text" if ranked["correction"] else ""
     return f" in {low}-{high}{seen}{corrected}"
 

@@ -25,6 +25,7 @@ class LanTable(Struct, frozen=True):
     port: Annotated[int, Meta(ge=1, le=65535)] = _PORT
     name: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
     share: bool = True
+    verdicts: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +37,14 @@ class Lan:
         port: TCP, on this machine's addresses in those networks.
         name: What this machine says to be called; `None` is its host name.
         share: Paired machines may use this one's models.
+        verdicts: Counts of what was found of answers are told to them, and heard from them.
     """
 
     networks: tuple[str, ...]
     port: int = _PORT
     name: str | None = None
     share: bool = True
+    verdicts: bool = True
 
 
 def lan_of(file: TomlFile, table: LanTable) -> Lan | None:
@@ -60,7 +63,7 @@ def lan_of(file: TomlFile, table: LanTable) -> Lan | None:
     if not table.networks:
         hint = "name the networks you trust: networks = ['192.168.1.0/24']"
         raise file.fault(("lan", "enabled"), "no network is named", hint)
-    return Lan(table.networks, table.port, table.name, table.share)
+    return Lan(table.networks, table.port, table.name, table.share, table.verdicts)
 
 
 def _fault(word: str) -> str | None:

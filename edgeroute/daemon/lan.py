@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from edgeroute import __version__
 from edgeroute.config import Folders
 from edgeroute.config.lan import Lan
+from edgeroute.domain.belief import HERE
 from edgeroute.domain.errors import LanUnavailable
 from edgeroute.domain.privacy import Label
+from edgeroute.runtime.experience import Experience
 from edgeroute.runtime.guests import Guests
 from edgeroute.runtime.providers import Providers
 from edgeroute.sensors.sleep import elapsed_s
@@ -51,8 +53,10 @@ class LocalNetwork:
         """Every paired machine, this one, and where a code is shown just now."""
         state = self._acquainting.state()
         facts = ("name", "fingerprint", "addresses")
+        experience = self._node.world.experience
         return {
             **{fact: state[fact] for fact in facts},
+            "verdicts": None if experience is None else experience.verdicts(HERE),
             "showing": [hint.addresses[0] for hint in self._node.showing],
             "peers": self._node.status(),
         }
@@ -117,6 +121,7 @@ def local_network(
     guests: Guests,
     providers: Providers,
     models: Callable[[], Collection[str]],
+    experience: Experience,
 ) -> LocalNetwork | NoNetwork:
     """The mesh of this machine, or what stands in its place; no peer has the name of a model.
 
@@ -134,15 +139,18 @@ def local_network(
     from edgeroute.mesh.world import World  # noqa: PLC0415
 
     logging.getLogger("zeroconf").setLevel(logging.ERROR)  # it warns of every network that goes
+    trust = TrustStore(folders.mesh / "peers.json")
+    experience.keep_only({peer.id for peer in trust} if settings.verdicts else ())
     node = Node(
         Identity.load(folders.mesh),
-        TrustStore(folders.mesh / "peers.json"),
+        trust,
         World(
             networks=Networks(settings.networks),
             port=settings.port,
             release=__version__,
             host=guests,
             elsewhere=providers,
+            experience=experience if settings.verdicts else None,
             clock=elapsed_s,  # links, and what peers were granted, end while the machine sleeps
             wall_clock=time.time,
             draw=random.random,

@@ -35,6 +35,7 @@ from edgeroute.daemon.energy import (
     calibrated_idleness,
     day_clock,
 )
+from edgeroute.daemon.experience import recalled_experience
 from edgeroute.daemon.habits import recalled
 from edgeroute.daemon.lan import local_network
 from edgeroute.daemon.listening import Listening, listening
@@ -52,7 +53,6 @@ from edgeroute.ports import Runner
 from edgeroute.residency.cores import Cores
 from edgeroute.residency.placement import PlanOptions
 from edgeroute.residency.pool import PoolState
-from edgeroute.routing.quality import Quality
 from edgeroute.runtime.asking import Means
 from edgeroute.runtime.conditions import Conditions
 from edgeroute.runtime.dispatch import Dispatcher, World
@@ -80,8 +80,6 @@ from edgeroute.understanding.reader import Reader
 _log = logging.getLogger("edgeroute")
 
 _ENGINE = engine_name()
-_HERE = "here"
-"""This machine among the origins of verdicts, as long as it has no name for others."""
 
 
 def run(folders: Folders, ready_fd: int | None, tcp: Endpoint | None = None) -> None:
@@ -190,8 +188,8 @@ class Daemon:
         record = Record(self._journal)
         metrics = Metrics(self._pool.snapshot, lambda: self._pool.guesses, self._sessions)
         reader = Reader.load(shipped("models") / "understanding")
-        quality = Quality(reader.width, self._journal.beliefs())
-        judging = Judging(quality, self._journal, record, _HERE)
+        quality, experience = recalled_experience(reader.width, self._journal)
+        judging = Judging(quality, self._journal, record, experience.keep)
         self._settling = Settling(settings.tasks)
         world = World(
             understanding=reader,
@@ -225,6 +223,7 @@ class Daemon:
             ),
             self._providers,
             lambda: self._models.ids,
+            experience,
         )
         dispatcher = Dispatcher(world, Learner(self._roster, judging, record, metrics, time.time))
         self._probing = Probing(

@@ -5,20 +5,37 @@ neither text nor anything that a request could be recognised by.
 """
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 PARTS = 16
 """Integer parts of one observation: a verdict may be partly good, or weigh less than a whole."""
 ANY_CELL = "*"
 """The cell that counts every task."""
+EVENTS = ""
+"""In place of a target: the bucket counts the origin's events themselves."""
+EVENTS_PER_BUCKET = 32
+HERE: Final = "here"
+"""This machine among the origins of what it counts itself; to others its certificate names it."""
+PROBES: Final = "probes/"
+"""Begins the app of an origin that counts probes, which are the same questions everywhere."""
+
+
+def origin_of(machine: str, app: str) -> str:
+    """The origin of what an app on a machine judges."""
+    return f"{machine}/{app}"
+
+
+def machine_of(origin: str) -> str:
+    """The machine of an origin: `HERE`, or the `DeviceId` of a peer."""
+    return origin.partition("/")[0]
 
 
 class BucketKey(NamedTuple):
     """What some counts are of; only `origin` ever writes them.
 
     Attributes:
-        origin: The machine, and the app there, that judged the answers.
-        target: `Target.identity`; empty for the bucket that counts an origin's events in a cell.
+        origin: The machine, and the app there, that judged the answers (`origin_of`).
+        target: `Target.identity`; `EVENTS` for the bucket that counts an origin's events in a cell.
         cell: A task, `task/subject`, or `ANY_CELL`.
         bucket: Events of that origin in that cell before it, divided by the size of a bucket.
     """
@@ -75,6 +92,7 @@ class Belief:
         mean: P(acceptable) by the cells, 0..1.
         ok: Observations in the finest cell that were good, faded by age.
         bad: Those that were not.
+        heard: Of both, those that other machines of the owner made.
         correction: What the request's own features add to `mean`; 0 until that has proved itself.
         grades: P(grade | right) and P(grade | wrong) of its drafts; empty where none is checked.
     """
@@ -82,5 +100,6 @@ class Belief:
     mean: float
     ok: float
     bad: float
+    heard: float = 0.0
     correction: float = 0.0
     grades: tuple[tuple[float, ...], ...] = ()

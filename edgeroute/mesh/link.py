@@ -25,6 +25,7 @@ from edgeroute.domain.peer import Peer
 from edgeroute.domain.request import Chunk
 from edgeroute.mesh.liveness import EVERY_S, Liveness
 from edgeroute.mesh.streams import Incoming, Window, weight
+from edgeroute.wire.findings import Findings, Heard
 from edgeroute.wire.framing import encode
 from edgeroute.wire.link import (
     VERSION,
@@ -71,6 +72,10 @@ class House(Protocol):
 
     def offered(self, link: "Link", offer: Offer) -> None:
         """A peer says what it would do."""
+        ...
+
+    def told(self, link: "Link", message: Heard | Findings) -> None:
+        """A peer says what it found of models, or how far it has heard what was found here."""
         ...
 
     def answer(self, peer: Peer, method: Method, body: bytes) -> AsyncGenerator[Chunk, None]:
@@ -230,6 +235,10 @@ class Link(asyncio.Protocol):
         """Tell the peer what would be done for it."""
         self._send(offer)
 
+    def tell(self, message: Heard | Findings) -> None:
+        """Tell the peer what was found of models, or how far it was heard."""
+        self._send(message)
+
     # ---- messages -----------------------------------------------------------------------------
 
     def _take(self, message: LinkMessage) -> None:
@@ -249,6 +258,8 @@ class Link(asyncio.Protocol):
                 self._take_wish(message)
             case Offer():
                 self._house.offered(self, message)
+            case Heard() | Findings():
+                self._house.told(self, message)
             case Hello():
                 raise InvalidRequest("hello is said once")
 

@@ -18,6 +18,7 @@ from edgeroute.domain.request import Chunk
 from edgeroute.mesh import tls
 from edgeroute.mesh.calling import NOT_FOUND, Calling, Known, worth_telling
 from edgeroute.mesh.discovery import Discovery, Hint, instance_id
+from edgeroute.mesh.exchange import Exchange
 from edgeroute.mesh.identity import Identity
 from edgeroute.mesh.link import Link
 from edgeroute.mesh.listening import Choose, Door, Make
@@ -25,6 +26,7 @@ from edgeroute.mesh.liveness import EVERY_S
 from edgeroute.mesh.networks import join
 from edgeroute.mesh.trust import TrustStore
 from edgeroute.mesh.world import World
+from edgeroute.wire.findings import Findings, Heard
 from edgeroute.wire.link import Method, Offer
 
 _log = logging.getLogger(__name__)
@@ -52,6 +54,7 @@ class Node:
         self._calling = Calling(
             identity, trust, world, self._links, lambda: self._make(dialled=True)
         )
+        self._exchange = Exchange(world.experience)
         self._discovery: Discovery | None = None
         self._pairs = False
         self._pairing: Choose = _nobody
@@ -126,9 +129,10 @@ class Node:
             await asyncio.sleep(EVERY_S)
 
     def tell_offers(self) -> None:
-        """Tell every peer what this machine offers now, where that is news."""
+        """Tell every peer what this machine offers now and has found, where that is news."""
         if not self._links:
             return
+        self._exchange.tell(self._links)
         offer, now = self.world.host.offer(), self.world.clock()
         for device, link in self._links.items():
             known = self._known[device]
@@ -164,6 +168,7 @@ class Node:
         self._links.pop(peer.id, None)
         for link in [link for link in self._standing if link.peer.id == peer.id]:
             link.close("it was unpaired")
+        self._exchange.forget(peer.id)
         await self.trust.remove(peer.id)
 
     def _follow(self, peer: Peer) -> None:
@@ -207,6 +212,7 @@ class Node:
         self._links[peer.id] = link
         known.told, known.away = None, ""
         known.wake.set()
+        self._exchange.came(link)
         self.world.elsewhere.look_again(peer.name)  # what it offered last, until it says more
         asyncio.get_running_loop().call_soon(self.tell_offers)
         _log.info("%s: linked, it runs %s", peer.name, link.release)
@@ -216,6 +222,7 @@ class Node:
         self._standing.discard(link)
         if self._links.get(link.peer.id) is link:
             del self._links[link.peer.id]
+            self._exchange.left(link)
             self.world.elsewhere.look_again(link.peer.name)
             _log.info("%s: the link is gone, %s", link.peer.name, link.why)
 
@@ -224,6 +231,10 @@ class Node:
         if self._links.get(link.peer.id) is link:
             self._known[link.peer.id].provider.take(offer)
             self.world.elsewhere.look_again(link.peer.name)
+
+    def told(self, link: Link, message: Heard | Findings) -> None:
+        """See `link.House`."""
+        self._exchange.told(link, message)
 
     def answer(self, peer: Peer, method: Method, body: bytes) -> AsyncGenerator[Chunk, None]:
         """See `link.House`."""
@@ -304,6 +315,7 @@ class Node:
             "rtt_s": None if link is None else link.rtt_s,
             "asked": 0 if link is None else link.asked,
             "answered": 0 if link is None else link.answered,
+            **self._exchange.status(peer.id),
             "on_battery": offer.on_battery,
             "battery_percent": offer.battery_percent,
             "free_bytes": offer.free_bytes,

@@ -4,9 +4,11 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from edgeroute.domain.peer import DeviceId
 from edgeroute.domain.request import Chunk
 from edgeroute.mesh.networks import Networks
 from edgeroute.mesh.provider import PeerProvider
+from edgeroute.wire.findings import Findings, Heard
 from edgeroute.wire.link import Method, Offer
 
 
@@ -38,6 +40,34 @@ class Elsewhere(Protocol):
         ...
 
 
+class Experience(Protocol):
+    """What this machine found of models, and what its peers did."""
+
+    def findings(self, heard: Heard) -> Findings | None:
+        """What a peer has not heard of it, as much as one message takes; `None` of nothing."""
+        ...
+
+    def heard(self, peer: DeviceId) -> Heard:
+        """How far a peer has been heard."""
+        ...
+
+    def take(self, peer: DeviceId, findings: Findings) -> None:
+        """Hear a peer.
+
+        Raises:
+            EdgeRouteError: What it says cannot be, or is too much.
+        """
+        ...
+
+    def forget(self, peer: DeviceId) -> None:
+        """Drop all that a peer has told."""
+        ...
+
+    def verdicts(self, machine: str) -> int:
+        """How many verdicts of a machine are known, `domain.belief.HERE` or a peer's id."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """What a node needs besides its own room.
@@ -45,6 +75,7 @@ class World:
     Attributes:
         port: Of the door, here and on every peer that does not say otherwise.
         release: Version of EdgeRoute here.
+        experience: `None` where verdicts are neither told nor heard.
         clock: Seconds that never go back, and go on while the machine sleeps.
         wall_clock: Unix seconds.
         draw: Uniform in 0..1.
@@ -55,6 +86,7 @@ class World:
     release: str
     host: Host
     elsewhere: Elsewhere
+    experience: Experience | None
     clock: Callable[[], float]
     wall_clock: Callable[[], float]
     draw: Callable[[], float]

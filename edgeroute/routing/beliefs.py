@@ -7,7 +7,7 @@ Beta posterior whose prior weighs `STRENGTH` observations. So a new model starts
 its size, and from how its relatives did.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -27,16 +27,17 @@ LEAST, MOST = 0.005, 0.995
 
 _TINY = 1e-6
 _WITH_SUBJECT = (Task.KNOWLEDGE_QA, Task.REASONING)
-_CELLS = [
+CELLS = [
     *(ANY_CELL if task is Task.UNKNOWN else task.value for task in Task),
     *(f"{task.value}/{subject.value}" for task in _WITH_SUBJECT for subject in Subject),
 ]
-"""In the order of `prior.COLUMN`, then subjects. A task that is not known is just any task."""
-_AT = {cell: at for at, cell in enumerate(_CELLS)}
+"""Every cell of verdicts, in the order of `prior.COLUMN`, then subjects. A task that is not known
+is just any task."""
+_AT = {cell: at for at, cell in enumerate(CELLS)}
 _TASKS = len(Task)
 _ANY = _AT[ANY_CELL]
 _NAMED = [at for at in range(_TASKS) if at != _ANY]
-_PARENT = [*range(_TASKS), *(_AT[cell.partition("/")[0]] for cell in _CELLS[_TASKS:])]
+_PARENT = [*range(_TASKS), *(_AT[cell.partition("/")[0]] for cell in CELLS[_TASKS:])]
 
 
 def cells_of(features: Features) -> tuple[str, ...]:
@@ -65,6 +66,7 @@ class Evidence:
         mean: P(acceptable) by the cells.
         ok: Observations in the finest cell that were good, faded.
         bad: Those that were not.
+        heard: Of both, those that other machines of the owner made.
         correction: What the request's own features add to `mean`.
         grades: What grades of drafts are worth (`Grading.likelihoods`); `None` where the answer
             cannot be checked before it is given.
@@ -73,6 +75,7 @@ class Evidence:
     mean: Floats
     ok: Floats
     bad: Floats
+    heard: Floats
     correction: Floats
     grades: Floats | None = None
 
@@ -92,6 +95,7 @@ class Evidence:
             float(self.mean[at]),
             float(self.ok[at]),
             float(self.bad[at]),
+            float(self.heard[at]),
             float(self.correction[at]),
             grades,
         )
@@ -99,12 +103,12 @@ class Evidence:
     @classmethod
     def of(cls, beliefs: Sequence[Belief]) -> Self:
         """From plain data."""
-        rows = [(b.mean, b.ok, b.bad, b.correction) for b in beliefs]
-        mean, ok, bad, correction = np.array(rows, dtype=np.float64).reshape(len(rows), 4).T
+        rows = [(b.mean, b.ok, b.bad, b.heard, b.correction) for b in beliefs]
+        mean, ok, bad, heard, correction = np.array(rows, dtype=np.float64).reshape(-1, 5).T
         grades = None
         if rows and all(belief.grades for belief in beliefs):
             grades = np.array([belief.grades for belief in beliefs], np.float64).swapaxes(0, 1)
-        return cls(mean, ok, bad, correction, grades)
+        return cls(mean, ok, bad, heard, correction, grades)
 
 
 def credible(belief: Belief) -> tuple[float, float]:
@@ -140,13 +144,24 @@ class Beliefs:
         self._stale(cells)
         return changes
 
-    def merge(self, rows: Iterable[Change]) -> None:
+    def merge(self, rows: Iterable[Change]) -> list[Change]:
         """Take in buckets of any origin; the order and repetitions make no difference.
+
+        Returns:
+            The buckets that changed.
 
         Raises:
             ValueError: See `Buckets.merge`.
         """
-        self._stale(self.buckets.merge(rows))
+        changed = self.buckets.merge(rows)
+        self._stale({key.cell for key, _ in changed})
+        return changed
+
+    def forget(self, gone: Callable[[str], bool]) -> set[str]:
+        """Drop what some origins counted (see `Buckets.forget`)."""
+        dropped = self.buckets.forget(gone)
+        self._stale(CELLS if dropped else ())
+        return dropped
 
     def read(self, features: Features, roster: Roster, reader: str = "") -> Evidence:
         """What is believed of every candidate's answer to a request.
@@ -181,12 +196,13 @@ class _Table:
     """
 
     def __init__(self, buckets: Buckets, reader: str) -> None:
-        self.stale: set[str] = set(_CELLS)
+        self.stale: set[str] = set(CELLS)
         self._buckets = buckets
         self._reader = reader
         self._roster: Roster | None = None
         self._ok: Floats
         self._bad: Floats
+        self._heard: Floats
         self._means: Floats
 
     def read(self, features: Features, roster: Roster) -> Evidence:
@@ -198,8 +214,9 @@ class _Table:
         for_task = sure * means[:, finest] + (1.0 - sure) * of_task
         certain = features.task_probability
         mean = certain * for_task + (1.0 - certain) * means[:, _ANY]
-        ok, bad = self._ok[:, finest].copy(), self._bad[:, finest].copy()  # those are written to
-        return Evidence(mean, ok, bad, np.zeros(len(roster)))
+        kept = (self._ok, self._bad, self._heard)
+        ok, bad, heard = (column[:, finest].copy() for column in kept)  # those are written to
+        return Evidence(mean, ok, bad, heard, np.zeros(len(roster)))
 
     def overall(self, roster: Roster) -> Floats:
         if self.stale or roster is not self._roster:
@@ -209,14 +226,17 @@ class _Table:
     def _refresh(self, roster: Roster) -> None:
         before, self._roster = self._roster, roster
         if before is None or roster.identities != before.identities:
-            self._ok = np.zeros((len(roster), len(_CELLS)), order="F")
+            self._ok = np.zeros((len(roster), len(CELLS)), order="F")
             self._bad = self._ok.copy(order="F")
-            self.stale = set(_CELLS)
+            self._heard = self._ok.copy(order="F")
+            self.stale = set(CELLS)
             before = None
-        for cell in self.stale.intersection(_CELLS):
+        for cell in self.stale.intersection(CELLS):
             read = [self._buckets.faded(cell, name, self._reader) for name in roster.identities]
             at = _AT[cell]
-            self._ok[:, at], self._bad[:, at] = np.array(read).reshape(-1, 2).T
+            columns = self._ok[:, at], self._bad[:, at], self._heard[:, at]
+            for column, values in zip(columns, np.array(read).reshape(-1, 3).T, strict=True):
+                column[:] = values
         if self.stale or before is None or not _promises_the_same(before, roster):
             self._means = _means(roster, self._ok, self._bad)
         self.stale = set()

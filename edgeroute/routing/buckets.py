@@ -2,28 +2,45 @@
 
 Owns the buckets and how they fade. A key is written by its origin alone and its counts only grow,
 so merging takes the maximum per key. Nothing stored is ever faded: a bucket loses weight when it is
-read, by how many buckets its origin has begun in that cell since, whichever targets they count.
+read, by how many buckets its origin has begun in that cell since, whichever targets they count: no
+clock has a part in it, right or wrong.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
-from edgeroute.domain.belief import ANY_CELL, PARTS, BucketKey, Counts
+from edgeroute.domain.belief import (
+    ANY_CELL,
+    EVENTS,
+    EVENTS_PER_BUCKET,
+    PARTS,
+    PROBES,
+    BucketKey,
+    Counts,
+    machine_of,
+)
 
-EVENTS_PER_BUCKET = 32
 FADE_PER_EVENT = 0.995
 FADE = FADE_PER_EVENT**EVENTS_PER_BUCKET
 _KEPT = 40
 """Buckets behind the newest that still count; the last weighs under 0.2%."""
 MOST_REMOTE = 30.0
-"""Observations of one cell for which another origin counts at most."""
+"""Observations of one cell for which another origin counts at most, and another machine with all
+of its origins: as many as a prior weighs, so that whoever lies takes half of a belief at most."""
 MOST_REMOTE_IN_ALL = 10.0
 """The same over all tasks, where it would speak for tasks that it never judged."""
-EVENTS = ""
-"""In place of a target: the bucket counts the origin's events themselves."""
 _NONE = Counts(0, 0)
 
 Change = tuple[BucketKey, Counts]
+
+
+class Seen(NamedTuple):
+    """Observations of a target, faded; `heard` are those that other machines made."""
+
+    good: float
+    bad: float
+    heard: float
 
 
 class Buckets:
@@ -50,11 +67,11 @@ class Buckets:
                 changes.append((BucketKey(origin, target, cell, bucket), now))
         return changes
 
-    def merge(self, rows: Iterable[Change]) -> set[str]:
+    def merge(self, rows: Iterable[Change]) -> list[Change]:
         """Take in buckets from anywhere.
 
         Returns:
-            The cells that changed.
+            Those that changed, as they are now, for whoever keeps them.
 
         Raises:
             ValueError: A count or a bucket's number is negative; nothing was taken in then.
@@ -63,11 +80,41 @@ class Buckets:
         for key, counts in taken:
             if min(*counts, key.bucket) < 0:
                 raise ValueError(f"{key} has negative counts {tuple(counts)}")
-        return {
-            key.cell
+        merged = [
+            (key, self._column(key.cell, key.origin).merge(key.target, key.bucket, Counts(*counts)))
             for key, counts in taken
-            if self._column(key.cell, key.origin).merge(key.target, key.bucket, Counts(*counts))
-        }
+        ]
+        return [(key, now) for key, now in merged if now is not None]
+
+    def forget(self, gone: Callable[[str], bool]) -> set[str]:
+        """Drop all that some origins counted.
+
+        Args:
+            gone: Whether it is said of an origin.
+
+        Returns:
+            The origins that were dropped.
+        """
+        dropped = set()
+        for columns in self._cells.values():
+            for origin in [origin for origin in columns if gone(origin)]:
+                del columns[origin]
+                dropped.add(origin)
+        return dropped
+
+    def at(self, key: BucketKey) -> Counts | None:
+        """What a bucket holds; `None` where there is none any more."""
+        column = self._cells.get(key.cell, {}).get(key.origin)
+        return None if column is None else column.at(key.target, key.bucket)
+
+    def size(self, machine: str) -> int:
+        """How many buckets of a machine are held."""
+        return sum(
+            column.size
+            for columns in self._cells.values()
+            for column in columns.values()
+            if column.machine == machine
+        )
 
     def rows(self) -> Iterator[Change]:
         """Every bucket that still counts."""
@@ -76,17 +123,36 @@ class Buckets:
                 for target, bucket, counts in column.rows():
                     yield BucketKey(origin, target, cell, bucket), counts
 
-    def faded(self, cell: str, target: str, reader: str) -> tuple[float, float]:
-        """Observations (good, bad) of a target in a cell, as `reader` may count them."""
+    def faded(self, cell: str, target: str, reader: str) -> Seen:
+        """Observations of a target in a cell, as `reader` may count them.
+
+        Probes of several machines are one and the same: those of this one count, where it made
+        any, else those of whoever made the most.
+        """
         most = MOST_REMOTE_IN_ALL if cell == ANY_CELL else MOST_REMOTE
-        good, poor = 0.0, 0.0
+        home = machine_of(reader)
+        found: dict[str, tuple[float, float]] = {}
+        probed: dict[str, tuple[float, float]] = {}
         for origin, column in self._cells.get(cell, {}).items():
-            ok, bad = column.faded(target)
-            if origin != reader and ok + bad > most:
-                share = most / (ok + bad)
-                ok, bad = share * ok, share * bad
+            counted = column.faded(target)
+            if not any(counted):
+                continue
+            if origin != reader:
+                counted = _bounded(most, *counted)
+            of_kind = probed if column.probes else found
+            before = of_kind.get(column.machine, _NONE)
+            of_kind[column.machine] = before[0] + counted[0], before[1] + counted[1]
+        if probed:
+            told_by = max(probed, key=lambda name: (name == home, sum(probed[name]), name))
+            ok, bad = found.get(told_by, _NONE)
+            found[told_by] = ok + probed[told_by][0], bad + probed[told_by][1]
+        good, poor, heard = 0.0, 0.0, 0.0
+        for machine, (ok, bad) in found.items():
+            if machine != home:
+                ok, bad = _bounded(most, ok, bad)  # noqa: PLW2901
+                heard += ok + bad
             good, poor = good + ok, poor + bad
-        return good, poor
+        return Seen(good, poor, heard)
 
     def counted(self, cell: str, target: str, origin: str) -> tuple[float, float]:
         """Observations (good, bad) of a target by one origin, unfaded, as far as they are kept."""
@@ -99,55 +165,77 @@ class Buckets:
         column = self._cells.get(cell, {}).get(origin)
         return 0 if column is None else column.events
 
+    def events_of(self, machine: str) -> int:
+        """How many events all origins of a machine have counted."""
+        columns = self._cells.get(ANY_CELL, {}).values()
+        return sum(column.events for column in columns if column.machine == machine)
+
     def _column(self, cell: str, origin: str) -> "_Column":
         columns = self._cells[cell]
         if origin not in columns:
-            columns[origin] = _Column()
+            columns[origin] = _Column(origin)
         return columns[origin]
+
+
+def _bounded(most: float, ok: float, bad: float) -> tuple[float, float]:
+    """Observations that count for so many at most, good and bad in proportion."""
+    share = min(1.0, most / (ok + bad))
+    return share * ok, share * bad
 
 
 class _Column:
     """What one origin has counted in one cell.
 
     Attributes:
+        machine: The origin's.
+        probes: The origin counts probes.
         newest: The last bucket that was begun.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, origin: str) -> None:
+        self.machine, _, app = origin.partition("/")
+        self.probes = app.startswith(PROBES)
         self.newest = 0
         self._counts: dict[str, dict[int, Counts]] = {}
         self._faded: dict[str, tuple[float, float]] = {}
 
     def begin_event(self) -> tuple[int, Counts]:
         """Count an event; the bucket that it is in, and how many are there now."""
-        if self._at(EVENTS, self.newest).ok >= EVENTS_PER_BUCKET:
+        if (self.at(EVENTS, self.newest) or _NONE).ok >= EVENTS_PER_BUCKET:
             self._advance(self.newest + 1)
         return self.newest, self.add(EVENTS, self.newest, Counts(1, 0))
 
     @property
     def events(self) -> int:
         """That were counted; every bucket before the newest is full."""
-        return EVENTS_PER_BUCKET * self.newest + self._at(EVENTS, self.newest).ok
+        return EVENTS_PER_BUCKET * self.newest + (self.at(EVENTS, self.newest) or _NONE).ok
+
+    @property
+    def size(self) -> int:
+        """Buckets of all targets."""
+        return sum(map(len, self._counts.values()))
 
     def add(self, target: str, bucket: int, more: Counts) -> Counts:
         """Add to a target's counts; what they are now."""
-        ok, bad = self._at(target, bucket)
+        ok, bad = self.at(target, bucket) or _NONE
         now = Counts(ok + more.ok, bad + more.bad)
         self._counts.setdefault(target, {})[bucket] = now
         self._faded.pop(target, None)
         return now
 
-    def merge(self, target: str, bucket: int, counts: Counts) -> bool:
-        """Take the greater of these counts and those known; whether anything changed."""
+    def merge(self, target: str, bucket: int, counts: Counts) -> Counts | None:
+        """Take the greater of these counts and those known; `None` where nothing changed."""
         if bucket <= self.newest - _KEPT:
-            return False
+            return None
         if bucket > self.newest:
             self._advance(bucket)
-        before = self._counts.get(target, {}).get(bucket)
+        before = self.at(target, bucket)
         now = counts if before is None else Counts(*map(max, before, counts))
+        if now == before:
+            return None
         self._counts.setdefault(target, {})[bucket] = now
         self._faded.pop(target, None)
-        return now != before
+        return now
 
     def of(self, target: str) -> list[Counts]:
         """All buckets of a target."""
@@ -173,8 +261,9 @@ class _Column:
             )
         return known
 
-    def _at(self, target: str, bucket: int) -> Counts:
-        return self._counts.get(target, {}).get(bucket, _NONE)
+    def at(self, target: str, bucket: int) -> Counts | None:
+        """What a bucket holds."""
+        return self._counts.get(target, {}).get(bucket)
 
     def _advance(self, bucket: int) -> None:
         self.newest = bucket

@@ -29,6 +29,10 @@ def cell_of(checkable: Checkable, grade: Grade) -> str:
     return f"~{checkable.value}~{grade.name.lower()}"
 
 
+CELLS = frozenset(cell_of(checkable, grade) for checkable in Checkable for grade in Grade)
+"""Every cell of grades."""
+
+
 class Grading:
     """What grades are worth, as far as it was seen.
 
@@ -51,6 +55,10 @@ class Grading:
         self._read.clear()
         return self._buckets.observe(origin, [cell_of(checkable, grade)], {identity: counts})
 
+    def look_again(self) -> None:
+        """The buckets were changed by somebody else."""
+        self._read.clear()
+
     def likelihoods(self, checkable: Checkable, roster: Roster, reader: str) -> Floats:
         """P(grade | right) and P(grade | wrong), shape (2, targets, grades)."""
         key = (checkable, reader)
@@ -62,7 +70,10 @@ class Grading:
     def _shares(self, checkable: Checkable, roster: Roster, reader: str) -> Floats:
         counts = np.array(
             [
-                [self._buckets.faded(cell_of(checkable, grade), name, reader) for grade in Grade]
+                [
+                    self._buckets.faded(cell_of(checkable, grade), name, reader)[:2]
+                    for grade in Grade
+                ]
                 for name in roster.identities
             ],
             dtype=np.float64,

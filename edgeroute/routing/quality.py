@@ -3,16 +3,20 @@
 Owns how the two are kept in step: every verdict tries both before either learns from it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from edgeroute.domain.belief import Counts
 from edgeroute.domain.features import Features
+from edgeroute.routing import beliefs, grading
 from edgeroute.routing.beliefs import Beliefs, Evidence
 from edgeroute.routing.buckets import Change
 from edgeroute.routing.candidates import Floats, Roster
 from edgeroute.routing.corrector import Corrector
 from edgeroute.routing.grading import Grading
+
+CELLS = grading.CELLS.union(beliefs.CELLS)
+"""Every cell that anything is counted in."""
 
 
 class Quality:
@@ -49,6 +53,16 @@ class Quality:
         overall = self.beliefs.overall(roster, reader)
         correction = self.corrector.correction(vector, names, read.mean, overall)
         return replace(read, correction=correction)
+
+    def merge(self, rows: Iterable[Change]) -> list[Change]:
+        """Take in what other machines counted (see `Beliefs.merge`)."""
+        self.grading.look_again()
+        return self.beliefs.merge(rows)
+
+    def forget(self, gone: Callable[[str], bool]) -> set[str]:
+        """Drop what some origins counted (see `Buckets.forget`)."""
+        self.grading.look_again()
+        return self.beliefs.forget(gone)
 
     def observe(
         self,

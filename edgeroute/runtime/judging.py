@@ -6,13 +6,13 @@ counts as that app's. Features of recent requests are kept in memory alone, unti
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeroute.domain.belief import ANY_CELL, Verdict
+from edgeroute.domain.belief import ANY_CELL, HERE, PROBES, Verdict, origin_of
 from edgeroute.domain.capability import Capability
 from edgeroute.domain.errors import InvalidRequest
 from edgeroute.domain.features import Features, Task
@@ -39,14 +39,20 @@ class Judging:
     """The beliefs of a running daemon.
 
     Args:
-        machine: Names this machine among origins.
+        keep: Keeps buckets that changed, for the next start and for whoever is told of them.
     """
 
-    def __init__(self, quality: Quality, journal: Journal, record: Record, machine: str) -> None:
+    def __init__(
+        self,
+        quality: Quality,
+        journal: Journal,
+        record: Record,
+        keep: Callable[[Sequence[Change]], None],
+    ) -> None:
         self._quality = quality
         self._journal = journal
         self._record = record
-        self._machine = machine
+        self._keep = keep
         self._vectors: OrderedDict[RequestId, NDArray[np.float64]] = OrderedDict()
         self._judging: set[RequestId] = set()
         self._solving: asyncio.Task[None] | None = None
@@ -147,10 +153,6 @@ class Judging:
             grading = self._quality.grading
             self._keep(grading.observe(self._origin(of.app), identity, *graded, verdict.counts))
 
-    def _keep(self, changes: Iterable[Change]) -> None:
-        for key, counts in changes:
-            self._journal.write_belief(key, counts)
-
     async def _solve(self) -> None:
         """Solve beside the loop, from a copy: tens of milliseconds nobody shall wait for."""
         corrector = self._quality.corrector
@@ -158,10 +160,10 @@ class Judging:
         corrector.adopt(await asyncio.to_thread(solve, problem))
 
     def _probing(self, identity: str) -> str:
-        return self._origin(f"probes/{identity[:16]}")
+        return self._origin(f"{PROBES}{identity[:16]}")
 
     def _origin(self, app: str) -> str:
-        return f"{self._machine}/{app}"
+        return origin_of(HERE, app)
 
 
 def _identity(target: ModelId, roster: Roster) -> str:

@@ -9,7 +9,7 @@ prompt text: what it is given are features.
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -57,11 +57,16 @@ CREATE TABLE IF NOT EXISTS beliefs (
   origin TEXT, target TEXT, cell TEXT, bucket INTEGER, ok INTEGER NOT NULL, bad INTEGER NOT NULL,
   PRIMARY KEY (origin, target, cell, bucket)
 ) WITHOUT ROWID;
-CREATE TRIGGER IF NOT EXISTS beliefs_bounded AFTER INSERT ON beliefs
-WHEN new.target = '' AND new.ok = 1 BEGIN -- an origin's first event of a bucket: 40 count
+DROP TRIGGER IF EXISTS beliefs_bounded;
+CREATE TRIGGER IF NOT EXISTS beliefs_begun BEFORE INSERT ON beliefs
+WHEN new.target = '' AND NOT EXISTS ( -- an origin begins a bucket, or is heard to: 40 count
+  SELECT 1 FROM beliefs WHERE origin = new.origin AND target = '' AND cell = new.cell
+  AND bucket = new.bucket
+) BEGIN
   DELETE FROM beliefs
   WHERE origin = new.origin AND cell = new.cell AND bucket <= new.bucket - 40;
 END;
+CREATE TABLE IF NOT EXISTS secret (bytes BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS verdicts (
   number INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, score REAL NOT NULL
 );
@@ -127,15 +132,29 @@ class SqliteJournal:
         rows = await asyncio.wrap_future(self._read(query, (request,)))
         return DecisionRow(*rows[0]) if rows else None
 
-    def write_belief(self, key: BucketKey, counts: Counts) -> None:
-        """Queue what a bucket of verdicts holds now."""
-        self._write("INSERT OR REPLACE INTO beliefs VALUES (?, ?, ?, ?, ?, ?)", (*key, *counts))
+    def write_beliefs(self, rows: Sequence[tuple[BucketKey, Counts]]) -> None:
+        """Queue what buckets of verdicts hold now, all of them at once or none."""
+        values = [(*key, *counts) for key, counts in rows]
+        self._write_all("INSERT OR REPLACE INTO beliefs VALUES (?, ?, ?, ?, ?, ?)", values)
+
+    def forget_beliefs(self, origins: Collection[str]) -> None:
+        """Queue that nothing is kept of what these origins counted."""
+        rows = [(origin,) for origin in origins]
+        self._write_all("DELETE FROM beliefs WHERE origin = ?", rows)
 
     def beliefs(self) -> list[tuple[BucketKey, Counts]]:
         """Every bucket of verdicts; blocks, for the start only."""
         query = "SELECT origin, target, cell, bucket, ok, bad FROM beliefs"
         rows = self._read_now(query, ())
         return [(BucketKey(*row[:4]), Counts(*row[4:])) for row in rows]
+
+    def secret(self) -> bytes:
+        """32 random bytes that are this journal's own; blocks, for the start only."""
+        rows = self._read_now("SELECT bytes FROM secret", ())
+        if not rows:
+            self._read_now("INSERT INTO secret SELECT randomblob(32)", ())
+            rows = self._read_now("SELECT bytes FROM secret", ())
+        return bytes(rows[0][0])
 
     def write_verdict(self, request: RequestId, score: float) -> None:
         """Queue that an answer was judged; kept as long as its decision."""
@@ -245,11 +264,29 @@ class SqliteJournal:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _write(self, statement: str, values: Sequence[Any]) -> None:
+        self._queue(lambda: self._db.execute(statement, values))
+
+    def _write_all(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        """One statement for each row, in one transaction: a disk is synced once for all."""
+
+        def write() -> None:
+            self._db.execute("BEGIN")
+            try:
+                self._db.executemany(statement, rows)
+                self._db.execute("COMMIT")
+            except sqlite3.Error:
+                self._db.execute("ROLLBACK")
+                raise
+
+        if rows:
+            self._queue(write)
+
+    def _queue(self, write: Callable[[], object]) -> None:
         if self._queued >= _MOST_QUEUED:
             self._dropped += 1
             return
         self._queued += 1
-        written = self._thread.submit(lambda: self._db.execute(statement, values))
+        written = self._thread.submit(write)
         written.add_done_callback(self._written)
 
     def _look(self, now: float) -> None:
@@ -279,7 +316,7 @@ class SqliteJournal:
             hint="move the file away; a new one is made at the next start",
         )
 
-    def _written(self, written: "Future[sqlite3.Cursor]") -> None:
+    def _written(self, written: "Future[object]") -> None:
         self._queued -= 1
         if self._dropped and not self._queued:
             _log.warning("the journal could not keep up: %d rows were dropped", self._dropped)

@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from edgeroute.domain.capability import Capability
 from edgeroute.domain.features import Task
+from edgeroute.wire.findings import Findings, Heard
 from edgeroute.wire.framing import Inbox, Part
 from edgeroute.wire.rpc import Cancel, Ended, Failed, Piece
 
@@ -126,7 +127,9 @@ class Credit(msgspec.Struct, frozen=True, tag="credit"):
     more: Annotated[int, Meta(ge=1, le=1 << 31)]
 
 
-LinkMessage = Hello | Ping | Pong | Offer | Ask | Cancel | Credit | Piece | Ended | Failed
+LinkMessage = (
+    Hello | Ping | Pong | Offer | Ask | Cancel | Credit | Piece | Ended | Failed | Heard | Findings
+)
 
 # ---- pairing ----------------------------------------------------------------------------------
 

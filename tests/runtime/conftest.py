@@ -223,7 +223,7 @@ def build_line(
     roster = LiveRoster(pool, others, slots, lambda _card: RATES, consumptions, metering)
     roster.replace_cards(models, {})
     record, observer = Record(journal), FakeObserver()
-    judging = Judging(Quality(FakeUnderstanding.width), journal, record, "here")
+    judging = Judging(Quality(FakeUnderstanding.width), journal, record, journal.write_beliefs)
     settling = Settling({})
     telemetry = TelemetryFeed(FakeSensors(), pool.measure, pool.glance_s)
     world = World(

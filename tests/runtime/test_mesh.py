@@ -18,6 +18,7 @@ import pytest
 from edgeroute.domain.errors import (
     DestinationFailed,
     DestinationUnreachable,
+    EdgeRouteError,
     InvalidRequest,
     LanUnavailable,
     Overloaded,
@@ -42,6 +43,7 @@ from edgeroute.mesh.streams import WINDOW
 from edgeroute.mesh.trust import TrustStore
 from edgeroute.mesh.world import World
 from edgeroute.ports import ApprovedPayload
+from edgeroute.wire.findings import Findings, Heard
 from edgeroute.wire.framing import encode
 from edgeroute.wire.link import LINK, PAIRING, Ask, Hello, Method, Offer, OfferedModel, Ping
 from edgeroute.wire.openai import encode_json
@@ -78,6 +80,36 @@ class FakeHost:
                 raise self.error
         finally:
             self.ended.set()
+
+
+class FakeExperience:
+    """Knows what it is told to know; records what is heard."""
+
+    def __init__(self) -> None:
+        self.news: list[Findings] = []
+        self.taken: list[tuple[str, Findings]] = []
+        self.forgotten: list[str] = []
+        self.error: EdgeRouteError | None = None
+        self.took = asyncio.Event()
+
+    def findings(self, heard: Heard) -> Findings | None:
+        return next((news for news in self.news if news.number > heard.number), None)
+
+    def heard(self, peer: str) -> Heard:
+        numbers = [findings.number for who, findings in self.taken if who == peer]
+        return Heard(1, max(numbers, default=0))
+
+    def take(self, peer: str, findings: Findings) -> None:
+        self.took.set()
+        if self.error is not None:
+            raise self.error
+        self.taken.append((peer, findings))
+
+    def forget(self, peer: str) -> None:
+        self.forgotten.append(peer)
+
+    def verdicts(self, machine: str) -> int:
+        return sum(who == machine for who, _ in self.taken)
 
 
 class FakeElsewhere:
@@ -131,6 +163,7 @@ class Machine:
     acquainting: Acquainting
     host: FakeHost
     elsewhere: FakeElsewhere
+    experience: FakeExperience
     running: asyncio.Task[None] | None = field(default=None)
     slept_s: float = 0.0
 
@@ -172,17 +205,18 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def machine(folder: Path, name: str) -> AsyncIterator[Machine]:
+async def machine(folder: Path, name: str, *, heeds: bool = True) -> AsyncIterator[Machine]:
     host, elsewhere, loop = FakeHost(), FakeElsewhere(), asyncio.get_running_loop()
+    experience = FakeExperience()
     world = World(
         networks=Networks(["127.0.0.0/8"]), port=free_port(), release="0.1.0", host=host,
-        elsewhere=elsewhere, clock=lambda: loop.time() + built.slept_s, wall_clock=lambda: 0.0,
-        draw=lambda: 0.0,
+        elsewhere=elsewhere, experience=experience if heeds else None,
+        clock=lambda: loop.time() + built.slept_s, wall_clock=lambda: 0.0, draw=lambda: 0.0,
     )  # fmt: skip
     me = await identity(folder)
     trust = await asyncio.to_thread(TrustStore, folder / "peers.json")
     node = Node(me, trust, world)
-    built = Machine(node, Acquainting(node, name, lambda: {"auto"}), host, elsewhere)
+    built = Machine(node, Acquainting(node, name, lambda: {"auto"}), host, elsewhere, experience)
     built.running = asyncio.create_task(node.run())
     while not node.world.networks.places:  # noqa: ASYNC110 - nobody tells of it
         await asyncio.sleep(0)
@@ -195,14 +229,17 @@ async def machine(folder: Path, name: str) -> AsyncIterator[Machine]:
 
 
 @asynccontextmanager
-async def two(tmp_path: Path) -> AsyncIterator[tuple[Machine, Machine]]:
-    async with machine(tmp_path / "a", "Desk") as a, machine(tmp_path / "b", "lap") as b:
+async def two(tmp_path: Path, *, b_heeds: bool = True) -> AsyncIterator[tuple[Machine, Machine]]:
+    async with (
+        machine(tmp_path / "a", "Desk") as a,
+        machine(tmp_path / "b", "lap", heeds=b_heeds) as b,
+    ):
         yield a, b
 
 
 @asynccontextmanager
-async def paired(tmp_path: Path) -> AsyncIterator[tuple[Machine, Machine]]:
-    async with two(tmp_path) as (a, b):
+async def paired(tmp_path: Path, *, b_heeds: bool = True) -> AsyncIterator[tuple[Machine, Machine]]:
+    async with two(tmp_path, b_heeds=b_heeds) as (a, b):
         shown = await a.acquainting.open(Label.INTERNAL)
         await b.acquainting.type_in(a.address, shown["code"], Label.PRIVATE)
         await a.linked("lap")
@@ -555,6 +592,57 @@ async def test_a_link_that_fell_silent_is_given_up(
         link._beat()
         with pytest.raises(DestinationUnreachable, match="fell silent"):
             await anext(chunks)
+
+
+# ---- verdicts ---------------------------------------------------------------------------------
+
+
+def news(number: int) -> Findings:
+    return Findings(1, number, b"e" * 16, (), (), ())
+
+
+async def test_verdicts_are_told_once_and_go_on_where_a_lost_link_ended(tmp_path: Path) -> None:
+    async with paired(tmp_path) as (a, b):
+        desk = a.node.identity.id
+        a.experience.news = [news(3)]
+        a.node.tell_offers()
+        await asyncio.wait_for(b.experience.took.wait(), 5)
+        a.node.tell_offers()
+        b.experience.took.clear()
+        link = a.node._links[b.node.identity.id]
+        link.close("the cable was pulled")
+        a.experience.news = [news(3), news(5)]
+        await asyncio.wait_for(b.experience.took.wait(), 20)
+        assert b.experience.taken == [(desk, news(3)), (desk, news(5))]
+        assert b.told("desk")["verdicts"] == 2
+        assert a.told("lap")["hears_verdicts"]
+        await a.acquainting.unpair("lap")
+        assert a.experience.forgotten == [b.node.identity.id]
+
+
+async def test_who_keeps_its_verdicts_to_itself_is_told_none_and_tells_none(tmp_path: Path) -> None:
+    async with paired(tmp_path, b_heeds=False) as (a, b):
+        a.experience.news, b.experience.news = [news(3)], [news(4)]
+        a.host.offers = b.host.offers = Offer((), withheld="later")
+        for one in (a, b):
+            one.node.tell_offers()
+        await b.elsewhere.until(lambda: not b.peer("desk").targets())
+        await a.elsewhere.until(lambda: not a.peer("lap").targets())
+        assert a.experience.taken == b.experience.taken == []
+        assert not a.told("lap")["hears_verdicts"]
+        a.node._links[b.node.identity.id].tell(news(3))  # unasked: it is hung up on
+        await b.elsewhere.until(lambda: not b.told("desk")["linked"])
+        assert b.experience.taken == []
+
+
+async def test_verdicts_that_are_refused_cost_no_link(tmp_path: Path) -> None:
+    async with paired(tmp_path) as (a, b):
+        b.experience.error = Overloaded("it tells of too much")
+        a.experience.news = [news(3)]
+        a.node.tell_offers()
+        await asyncio.wait_for(b.experience.took.wait(), 5)
+        assert b.told("desk")["verdicts_refused"] == "it tells of too much"
+        assert await answer(b.peer("desk")) == a.host.chunks
 
 
 # ---- raw connections --------------------------------------------------------------------------

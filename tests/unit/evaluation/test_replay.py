@@ -88,7 +88,7 @@ def test_a_journalled_decision_comes_out_with_the_same_bytes(
                 *(
                     Roster.of(drawn.roster.targets).context * 0
                     + [data.draw(shares()) for _ in range(count)]
-                    for _ in range(4)
+                    for _ in range(5)
                 )
             ),
         )

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeroute.domain.belief import PARTS, BucketKey, Counts, Verdict
-from edgeroute.routing.buckets import EVENTS_PER_BUCKET, FADE, MOST_REMOTE, Buckets
+from edgeroute.domain.belief import EVENTS_PER_BUCKET, PARTS, BucketKey, Counts, Verdict
+from edgeroute.routing.buckets import FADE, MOST_REMOTE, Buckets
 
 GOOD, BAD = Counts(PARTS, 0), Counts(0, PARTS)
 keys = st.builds(
@@ -66,7 +66,7 @@ def test_a_target_that_is_no_longer_chosen_fades_too() -> None:
     for _ in range(3 * EVENTS_PER_BUCKET):
         buckets.observe("here", ["math"], {"b": BAD})
     assert buckets.faded("math", "a", "here")[0] == pytest.approx(EVENTS_PER_BUCKET * FADE**3)
-    assert buckets.faded("*", "a", "here") == (0, 0)
+    assert buckets.faded("*", "a", "here") == (0, 0, 0)
 
 
 def test_what_is_stored_is_never_faded_and_stays_bounded() -> None:
@@ -80,13 +80,59 @@ def test_what_is_stored_is_never_faded_and_stays_bounded() -> None:
     }
 
 
+counted = st.lists(st.tuples(st.sampled_from("xyz"), st.integers(0, 512), st.integers(0, 512)))
+
+
+@given(counted, counted)
+def test_another_machine_counts_for_so_much_at_most_however_many_apps_it_has(
+    theirs: list[tuple[str, int, int]], ours: list[tuple[str, int, int]]
+) -> None:
+    alone, both = Buckets(), Buckets()
+    for app, ok, bad in ours:
+        for buckets in (alone, both):
+            buckets.observe(f"here/{app}", ["math"], {"a": Counts(ok, bad)})
+    for app, ok, bad in theirs:
+        both.observe(f"there/{app}", ["math"], {"a": Counts(ok, bad)})
+    own, all_ = (buckets.faded("math", "a", "here/x") for buckets in (alone, both))
+    assert own.heard == 0
+    assert all_.heard <= MOST_REMOTE + 1e-9
+    assert all_.good + all_.bad == pytest.approx(own.good + own.bad + all_.heard)
+    assert all_.good >= own.good - 1e-9
+    assert all_.bad >= own.bad - 1e-9
+
+
+def test_probes_are_the_same_questions_everywhere_and_count_once() -> None:
+    buckets = Buckets()
+    for machine, many in (("one", 3), ("two", 5)):
+        for _ in range(many):
+            buckets.observe(f"{machine}/probes/a", ["math"], {"a": GOOD})
+    assert buckets.faded("math", "a", "here/x") == (5, 0, 5)
+    buckets.observe("here/probes/a", ["math"], {"a": BAD})
+    assert buckets.faded("math", "a", "here/x") == (0, 1, 0)  # those of this machine, where any are
+    buckets.observe("two/app", ["math"], {"a": GOOD})
+    assert buckets.faded("math", "a", "here/x") == (1, 1, 1)
+
+
+@given(rows)
+def test_what_is_forgotten_is_as_if_it_had_never_been_heard(a: list) -> None:  # type: ignore[type-arg]
+    buckets, never = Buckets(), Buckets()
+    buckets.merge(a)
+    never.merge(row for row in a if row[0].origin != "there")
+    dropped = buckets.forget(lambda origin: origin == "there")
+    assert dropped == {key.origin for key, _ in a} - {"here"}
+    assert dict(buckets.rows()) == dict(never.rows())
+    assert buckets.size("there") == 0
+    assert buckets.size("here") == len(dict(never.rows()))
+
+
 @given(st.integers(1, 2000), st.floats(0, 1))
 def test_another_origin_counts_for_so_much_at_most(verdicts: int, share: float) -> None:
     buckets = Buckets()
     flood = Counts(round(share * verdicts * PARTS), round((1 - share) * verdicts * PARTS))
     buckets.observe("there", ["math"], {"a": flood})
     buckets.observe("here", ["math"], {"a": GOOD})
-    ok, bad = buckets.faded("math", "a", "here")
+    ok, bad, heard = buckets.faded("math", "a", "here")
+    assert ok + bad == pytest.approx(heard + 1)
     assert ok + bad <= MOST_REMOTE + 1 + 1e-9
     assert ok >= 1
 

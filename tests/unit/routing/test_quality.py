@@ -46,4 +46,4 @@ def test_without_a_vector_the_cells_alone_speak() -> None:
 def test_a_verdict_on_a_target_that_has_gone_still_counts() -> None:
     quality = Quality(2)
     quality.observe("me", CODING, np.ones(2), {"gone": BAD}, ROSTER)
-    assert quality.beliefs.buckets.faded("coding", "gone", "me") == (0, 1)
+    assert quality.beliefs.buckets.faded("coding", "gone", "me") == (0, 1, 0)

@@ -97,8 +97,9 @@ def test_what_is_believed_is_bounded(tmp_path: Path) -> None:
     for bucket in range(100):
         for target in ("", "a", "b"):
             for seen in (1, 2):
-                journal.write_belief(BucketKey("o", target, "math", bucket), Counts(seen, 0))
-        journal.write_belief(BucketKey("other", "", "math", 0), Counts(1, 0))
+                key = BucketKey("o", target, "math", bucket)
+                journal.write_beliefs([(key, Counts(seen + 7, 0))])
+        journal.write_beliefs([(BucketKey("other", "", "math", 0), Counts(1, 0))])
     rows = {tuple(key) for key, _ in journal.beliefs()}
     journal.close()
     assert rows == {
@@ -175,8 +176,8 @@ async def test_verdicts_and_beliefs_are_there_after_a_restart(tmp_path: Path) ->
     journal = SqliteJournal(tmp_path / "journal.db", 0.0)
     key = BucketKey("here/app", "sha", "math", 3)
     journal.write_decision(RequestId("r1"), 1.0, b"{}")
-    journal.write_belief(key, Counts(16, 0))
-    journal.write_belief(key, Counts(32, 8))
+    journal.write_beliefs([(key, Counts(16, 0))])
+    journal.write_beliefs([(key, Counts(32, 8))])
     journal.write_verdict(RequestId("r1"), 0.5)
     journal.write_verdict(RequestId("r1"), 1.0)
     journal.write_verdict(RequestId("without a decision"), 1.0)
