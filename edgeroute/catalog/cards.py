@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 
 from edgeroute.catalog.files import stamp_of
 from edgeroute.catalog.known import KnownModels
-from edgeroute.domain.card import ModelCard, ModelShape
+from edgeroute.domain.card import ModelCard, ModelShape, Tuned
 from edgeroute.domain.errors import InvalidModelFile, InvalidRequest, NotFound
 from edgeroute.domain.features import Task
 from edgeroute.domain.load import EchoBehaviour
@@ -29,29 +29,6 @@ from edgeroute.wire.toml import TomlFile
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _ECHO_CONTEXT = 8192
 _ECHO_VOCABULARY = 256
-
-
-class Tuned(Struct, frozen=True):
-    """How a file was made of another model's.
-
-    Attributes:
-        parent: Id of that model.
-        parent_sha256: Of its file at that time.
-        perplexity_change_pct: On the texts that come with EdgeRoute; positive is worse.
-        top1_agreement: Share of their tokens where both would have drawn the same.
-        speedup_1: Ratio of tokens per second, one prompt at a time.
-        speedup_8: The same for eight together.
-        measured: When, and with which engine.
-    """
-
-    parent: str
-    parent_sha256: str
-    format: str
-    perplexity_change_pct: float
-    top1_agreement: float
-    speedup_1: float
-    speedup_8: float
-    measured: str
 
 
 class _Card(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -182,6 +159,7 @@ def _card(
         scores=rated.scores,
         scores_source=rated.scores_source,
         pinned=card.pinned,
+        tuned=card.tuned,
     )
 
 

@@ -1,42 +1,28 @@
-"""Fetching a large file over HTTP: resumed where it was left, checked, then put in place at once.
+"""Fetching a large file over HTTP, from where an earlier try stopped.
 
-Owns the unfinished file: `NAME.<hash>.partial` beside the final one, named after what it is going
-to be, so that a file changed at its source is begun anew. Nobody ever sees half a file under its
-final name, and a download that was ended in whatever way goes on where it stopped.
+Owns what a server's answers mean; the file itself is `unfinished`'s.
 """
 
-import errno
-import fcntl
-import hashlib
 import io
-import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import httpx2
 
-from edgeroute.domain.errors import EdgeRouteError
+from edgeroute.catalog.unfinished import (
+    GOES_ON,
+    DownloadFailed,
+    Progress,
+    Whole,
+    complete,
+)
 from edgeroute.domain.units import Bytes, format_bytes
 
 _PARTIAL_CONTENT = 206
 _TIMEOUT = httpx2.Timeout(30.0, connect=10.0)
 """Seconds without a byte; a download as a whole takes as long as it takes."""
-
-
-class DownloadFailed(EdgeRouteError):
-    """A file could not be fetched; what was fetched so far is kept."""
-
-    code = "download_failed"
-    http_status = 502
-
-
-class DiskFull(EdgeRouteError):
-    """There is no room for a file; what was fetched so far is kept."""
-
-    code = "disk_full"
-    http_status = 507
 
 
 class Remote(NamedTuple):
@@ -55,39 +41,27 @@ class Remote(NamedTuple):
     sha256: str
 
 
-def download(
-    remote: Remote, target: Path, progress: Callable[[int, int], None] | None = None
-) -> None:
+def download(remote: Remote, target: Path, progress: Progress | None = None) -> None:
     """Bring a file here; a file that is already there is not asked for again.
 
     Args:
         remote: What to fetch.
         target: Its final name; the folder is made.
-        progress: Called with the bytes that are here and the bytes in all.
+        progress: Told how far it is.
 
     Raises:
         DownloadFailed: The server cannot be reached, refuses, or sends something else.
         DiskFull: There is no room; nothing is lost.
     """
-    if target.exists():
-        return
-    partial = target.with_name(f"{target.name}.{remote.sha256[:16]}.partial")
-    with _full_disk_told(partial, remote.size), _locked(partial) as file:
-        if target.exists():  # another process was quicker
-            return
-        _fetch(remote, file, progress)
-        _check(file, remote, partial)
-        partial.replace(target)
+    whole = Whole(remote.url, (remote.size,), remote.sha256)
+    complete(whole, (target,), partial(_fetch, remote), progress)
 
 
 def _fetch(
-    remote: Remote, file: io.BufferedRandom, progress: Callable[[int, int], None] | None
+    remote: Remote, _number: int, file: io.BufferedRandom, told: Callable[[int], None]
 ) -> None:
     """Append what is missing."""
-    have = file.seek(0, 2)
-    if have >= remote.size:
-        return
-    _refuse_full_disk(Path(file.name).parent, remote.size - have)
+    have = file.tell()
     headers = {**remote.headers, "accept-encoding": "identity"}
     if have:
         headers["range"] = f"bytes={have}-"
@@ -102,66 +76,11 @@ def _fetch(
                 if file.write(block) and file.tell() > remote.size:
                     file.truncate(0)
                     raise DownloadFailed(f"{remote.url} sends more than it announced")
-                if progress is not None:
-                    progress(file.tell(), remote.size)
+                told(file.tell())
     except httpx2.HTTPStatusError as error:
         raise DownloadFailed(f"{remote.url} answered {error.response.status_code}") from error
     except httpx2.HTTPError as error:
         raise DownloadFailed(
             f"the download stopped after {format_bytes(Bytes(file.tell()))}: {error}",
-            hint="pull it again: it goes on where it stopped",
+            hint=GOES_ON,
         ) from error
-
-
-def _check(file: io.BufferedRandom, remote: Remote, partial: Path) -> None:
-    """Raise unless the bytes are those that were announced; others are thrown away."""
-    if file.tell() < remote.size:
-        raise DownloadFailed(
-            f"the connection ended after {file.tell()} of {remote.size} bytes",
-            hint="pull it again: it goes on where it stopped",
-        )
-    file.seek(0)
-    found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != remote.sha256:
-        partial.unlink()
-        raise DownloadFailed(
-            f"{remote.url}: sha256 {found} is not {remote.sha256}, as announced",
-            hint="pull it again; if that stays so, its source is broken",
-        )
-
-
-@contextmanager
-def _locked(partial: Path) -> Iterator[io.BufferedRandom]:
-    """The unfinished file, ours alone."""
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    with partial.open("a+b") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DownloadFailed(
-                f"another process downloads {partial.name}", hint="wait until it is done"
-            ) from None
-        yield file
-
-
-@contextmanager
-def _full_disk_told(partial: Path, size: int) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise _disk_full(partial.parent, size) from error
-
-
-def _refuse_full_disk(folder: Path, needed: int) -> None:
-    if shutil.disk_usage(folder).free < needed:
-        raise _disk_full(folder, needed)
-
-
-def _disk_full(folder: Path, needed: int) -> DiskFull:
-    free = format_bytes(Bytes(shutil.disk_usage(folder).free))
-    return DiskFull(
-        f"{folder} has {free} free and {format_bytes(Bytes(needed))} are needed",
-        hint="make room there, or move the data folder with EDGEROUTE_DATA_DIR; then pull again",
-    )

@@ -11,7 +11,8 @@ from typing import NamedTuple, TypeVar
 
 import httpx2
 
-from edgeroute.catalog.download import DownloadFailed, Remote
+from edgeroute.catalog.download import Remote
+from edgeroute.catalog.unfinished import DownloadFailed
 from edgeroute.domain.errors import InvalidRequest, NotFound
 from edgeroute.wire.parts import parts_of
 

@@ -17,6 +17,7 @@ from edgeroute.catalog.known import KnownModels
 from edgeroute.domain.card import ModelCard
 from edgeroute.domain.errors import InvalidConfig, InvalidModelFile, InvalidRequest, UnknownModel
 from edgeroute.domain.units import ModelId
+from edgeroute.wire.copying import CardFacts
 from edgeroute.wire.parts import parts_of, read_model, stem_of
 from edgeroute.wire.shape import shape_of
 from edgeroute.wire.toml import TomlFile, replace_file, write
@@ -28,6 +29,7 @@ def link_model(
     name: str | None = None,
     progress: Callable[[int, int], None] | None = None,
     sha256: str | None = None,
+    said: CardFacts = CardFacts(),  # noqa: B008 - frozen
 ) -> ModelCard:
     """Make a GGUF file known; linking it again refreshes its card and keeps what it says.
 
@@ -37,6 +39,7 @@ def link_model(
         name: The id to use; without one it comes from the file's name.
         progress: Called with the bytes hashed so far and in all.
         sha256: The file's hash, where whoever put it there has checked it.
+        said: What is known of it besides; a card that is there already knows better.
 
     Raises:
         InvalidModelFile: The file cannot be served, or changed while it was read.
@@ -49,7 +52,7 @@ def link_model(
     model = ModelId(id_of(stem_of(path)) or id_of(shape.name) if name is None else name)
     card_file = card_file_of(folders, model)
     card = msgspec.structs.replace(
-        _card_before(card_file, path),
+        _card_before(card_file, path, said),
         sha256=sha256 or hash_model(path, progress),
         size=before.size,
         mtime_ns=before.mtime_ns,
@@ -89,8 +92,8 @@ def id_of(name: str) -> str:
     return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("._-")
 
 
-def _card_before(card_file: Path, path: Path) -> LinkedCard:
-    """The card that this file has under this id, or a blank one; refuses another model's."""
+def _card_before(card_file: Path, path: Path, said: CardFacts) -> LinkedCard:
+    """The card that this file has under this id, or a new one; refuses another model's."""
     model = card_file.stem
     if (shipped("models") / card_file.name).exists():
         raise InvalidRequest(
@@ -98,7 +101,11 @@ def _card_before(card_file: Path, path: Path) -> LinkedCard:
             hint="give another with --id",
         )
     if not card_file.exists():
-        return LinkedCard(path=str(path), sha256="", size=0, mtime_ns=0, shape={})
+        return LinkedCard(
+            path=str(path), sha256="", size=0, mtime_ns=0, shape={},
+            family=said.family, licence=said.licence, scores=said.scores,
+            scores_source=said.scores_source, tuned=said.tuned,
+        )  # fmt: skip
     file = TomlFile(card_file)
     other = file.table.get("path", "a model without a file")
     if other != str(path):

@@ -9,20 +9,26 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from io import BufferedRandom
 from pathlib import Path
 
 from edgeroute.catalog import hub
-from edgeroute.catalog.cards import read_card, requirement_of
-from edgeroute.catalog.download import DownloadFailed, download
+from edgeroute.catalog.cards import read_card, refuse_bad_id, requirement_of
+from edgeroute.catalog.download import download
 from edgeroute.catalog.files import hash_model
 from edgeroute.catalog.folders import Folders, shipped
 from edgeroute.catalog.known import KnownModels
 from edgeroute.catalog.linking import link_model
+from edgeroute.catalog.listing import Catalog
+from edgeroute.catalog.unfinished import DownloadFailed, Whole, complete
 from edgeroute.domain.card import ModelCard
 from edgeroute.domain.errors import InvalidModelFile, NotFound
+from edgeroute.domain.units import ModelId
+from edgeroute.wire.copying import Held
 
 Progress = Callable[[str, int, int], None]
 """What is being done, bytes done, bytes in all."""
+Copy = Callable[[int, int, BufferedRandom, Callable[[int], None]], None]
 
 
 def pull(folders: Folders, source: str, name: str | None, progress: Progress) -> ModelCard:
@@ -63,6 +69,42 @@ def _from_hub(folders: Folders, source: str, name: str | None, progress: Progres
         before += remote.size
     known = remotes[0].sha256 if len(remotes) == 1 else None
     return link_model(folders, files[0], name, partial(progress, "hashing"), known)
+
+
+def keep_copy(
+    folders: Folders, source: str, held: Held, fetch: Copy, name: str | None, progress: Progress
+) -> ModelCard:
+    """Copy a model that another machine holds, with what its card says.
+
+    What is here already, under whatever name, is not copied again; what an earlier try brought is
+    gone on with, from whatever machine it came.
+
+    Args:
+        folders: The user's folders.
+        source: `MACHINE/MODEL`.
+        held: What the model is, as the other machine says.
+        fetch: Appends to one of its files (number, size, file, progress) what is missing.
+        name: The id to use; without one it keeps the one it has there.
+        progress: Told how far it is.
+
+    Raises:
+        EdgeRouteError: Why it cannot, and what would change that; what was fetched stays.
+    """
+    model = ModelId(name or source.rpartition("/")[2])
+    refuse_bad_id(model)
+    here = [card for card in Catalog.load(folders).cards if card.sha256 == held.sha256]
+    if here and (name is None or here[0].id == name):
+        return here[0]
+    count, folder = len(held.sizes), folders.data / "pulled" / held.sha256[:16]
+    parts = [f"-{number:05}-of-{count:05}" if count > 1 else "" for number in range(1, count + 1)]
+    files = [folder / f"{model}{part}.gguf" for part in parts]
+
+    def fetch_part(number: int, file: BufferedRandom, told: Callable[[int], None]) -> None:
+        fetch(number, held.sizes[number], file, told)
+
+    whole = Whole(source, held.sizes, held.sha256)
+    complete(whole, files, fetch_part, partial(progress, "copying"))
+    return link_model(folders, files[0], model, sha256=held.sha256, said=held.card)
 
 
 def _told(progress: Progress, before: int, total: int, done: int, _size: int) -> None:

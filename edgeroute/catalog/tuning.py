@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from edgeroute.catalog.cards import LinkedCard, Tuned, linked
+from edgeroute.catalog.cards import LinkedCard, linked
 from edgeroute.catalog.files import hash_model, stamp_of
 from edgeroute.catalog.folders import Folders, shipped
 from edgeroute.catalog.known import KnownModels
 from edgeroute.catalog.linking import card_file_of, replace_card
-from edgeroute.domain.card import ModelCard
+from edgeroute.domain.card import ModelCard, Tuned
 from edgeroute.domain.errors import EdgeRouteError, InvalidConfig, InvalidRequest
 from edgeroute.domain.units import ModelId
 from edgeroute.wire.parts import read_model

@@ -12,6 +12,7 @@ from edgeroute.catalog.linking import id_of
 from edgeroute.catalog.listing import set_pin
 from edgeroute.catalog.pulling import pull as bring
 from edgeroute.catalog.scanning import Found, found_models
+from edgeroute.cli.copying import PREFIX, copy
 from edgeroute.cli.show import print_json
 from edgeroute.client import Client, DaemonUnreachable
 from edgeroute.config import Folders
@@ -27,7 +28,8 @@ def pull(options: argparse.Namespace) -> int:
     """Bring a model to this machine and make it known."""
     folders = Folders.from_environment()
     with _progress() as report:
-        card = bring(folders, options.source, options.id, report)
+        brings = copy if options.source.startswith(PREFIX) else bring
+        card = brings(folders, options.source, options.id, report)
     return _told(folders, card, "pulled", as_json=options.json)
 
 

@@ -233,7 +233,8 @@ def _add_machine(verbs: "Verbs") -> None:
     _verb(verbs, "top", ("watching", "top"), "The same, live; q leaves.")
     pull = _verb(verbs, "pull", ("library", "pull"), "Bring a model here and make it known.")
     pull.add_argument(
-        "source", help="hf:OWNER/REPO/FILE.gguf, the id of a model that comes with us, or a file"
+        "source",
+        help="hf:OWNER/REPO/FILE.gguf, peer:NAME/MODEL, the id of a shipped model, or a file",
     )
     pull.add_argument("--id", help="the name to use (a-z 0-9 . _ -)")
     models = _verb(verbs, "models", ("machine", "models"), "List models; link, scan, tune.")

@@ -12,7 +12,6 @@ from typing import Any
 
 from edgeroute.backends.engine import engine_name
 from edgeroute.backends.instruments import NoSpace, requantise, requantised_bytes
-from edgeroute.catalog.cards import Tuned
 from edgeroute.catalog.devices import recognise
 from edgeroute.catalog.files import stamp_of
 from edgeroute.catalog.tuning import (
@@ -26,7 +25,7 @@ from edgeroute.cli.library import reload_daemon
 from edgeroute.cli.measuring import find_model, meter_for, progress_shown, tuning_texts
 from edgeroute.cli.show import print_json, table
 from edgeroute.config import Folders
-from edgeroute.domain.card import ModelCard
+from edgeroute.domain.card import ModelCard, Tuned
 from edgeroute.domain.errors import InvalidModelFile, InvalidRequest, LoadFailed
 from edgeroute.domain.hardware import Memory
 from edgeroute.domain.load import LoadPlan

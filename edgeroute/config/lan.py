@@ -14,6 +14,8 @@ from msgspec import Meta, Struct
 from edgeroute.wire.toml import TomlFile
 
 _PORT = 47433
+_GIVE_MB_S = 60.0
+"""Half of what a gigabit network carries."""
 _INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,14}")
 
 
@@ -26,6 +28,8 @@ class LanTable(Struct, frozen=True):
     name: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
     share: bool = True
     verdicts: bool = True
+    give: bool = True
+    give_mb_s: Annotated[float, Meta(gt=0, le=1e6)] = _GIVE_MB_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,8 @@ class Lan:
         name: What this machine says to be called; `None` is its host name.
         share: Paired machines may use this one's models.
         verdicts: Counts of what was found of answers are told to them, and heard from them.
+        give: They may copy them, too.
+        give_mb_s: Megabytes a second that all copies together may take.
     """
 
     networks: tuple[str, ...]
@@ -45,6 +51,8 @@ class Lan:
     name: str | None = None
     share: bool = True
     verdicts: bool = True
+    give: bool = True
+    give_mb_s: float = _GIVE_MB_S
 
 
 def lan_of(file: TomlFile, table: LanTable) -> Lan | None:
@@ -63,7 +71,15 @@ def lan_of(file: TomlFile, table: LanTable) -> Lan | None:
     if not table.networks:
         hint = "name the networks you trust: networks = ['192.168.1.0/24']"
         raise file.fault(("lan", "enabled"), "no network is named", hint)
-    return Lan(table.networks, table.port, table.name, table.share, table.verdicts)
+    return Lan(
+        table.networks,
+        table.port,
+        table.name,
+        table.share,
+        table.verdicts,
+        table.give,
+        table.give_mb_s,
+    )
 
 
 def _fault(word: str) -> str | None:

@@ -6,7 +6,6 @@ import logging
 import random
 import socket
 import time
-from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from edgeroute import __version__
@@ -18,6 +17,7 @@ from edgeroute.domain.privacy import Label
 from edgeroute.runtime.experience import Experience
 from edgeroute.runtime.guests import Guests
 from edgeroute.runtime.providers import Providers
+from edgeroute.runtime.shelf import Shelf
 from edgeroute.sensors.sleep import elapsed_s
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def local_network(
     folders: Folders,
     guests: Guests,
     providers: Providers,
-    models: Callable[[], Collection[str]],
+    shelf: Shelf,
     experience: Experience,
 ) -> LocalNetwork | NoNetwork:
     """The mesh of this machine, or what stands in its place; no peer has the name of a model.
@@ -154,11 +154,13 @@ def local_network(
             clock=elapsed_s,  # links, and what peers were granted, end while the machine sleeps
             wall_clock=time.time,
             draw=random.random,
+            held=shelf.held,
+            give_bytes_s=settings.give_mb_s * 1e6,
         ),
     )
 
     def taken() -> set[str]:
-        return {*models(), *providers.names}
+        return {*shelf.names, *providers.names}
 
     return LocalNetwork(node, Acquainting(node, settings.name or _host_name(), taken))
 

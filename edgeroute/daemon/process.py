@@ -69,6 +69,7 @@ from edgeroute.runtime.roster import LiveRoster
 from edgeroute.runtime.second_tries import SecondTries
 from edgeroute.runtime.sessions import Sessions, share_of
 from edgeroute.runtime.settling import Settling
+from edgeroute.runtime.shelf import Shelf
 from edgeroute.runtime.telemetry import TelemetryFeed
 from edgeroute.sensors.machine import Machine
 from edgeroute.sensors.network import network_changes
@@ -222,7 +223,11 @@ class Daemon:
                 share=settings.lan is not None and settings.lan.share,
             ),
             self._providers,
-            lambda: self._models.ids,
+            Shelf(
+                lambda: self._models.catalog.cards,
+                self._telemetry,
+                give=settings.lan is not None and settings.lan.give,
+            ),
             experience,
         )
         dispatcher = Dispatcher(world, Learner(self._roster, judging, record, metrics, time.time))

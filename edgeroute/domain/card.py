@@ -48,6 +48,30 @@ class ModelShape:
 
 
 @dataclass(frozen=True, slots=True)
+class Tuned:
+    """How a file was made of another model's.
+
+    Attributes:
+        parent: Id of that model.
+        parent_sha256: Of its file at that time.
+        perplexity_change_pct: On the texts that come with EdgeRoute; positive is worse.
+        top1_agreement: Share of their tokens where both would have drawn the same.
+        speedup_1: Ratio of tokens per second, one prompt at a time.
+        speedup_8: The same for eight together.
+        measured: When, and with which engine.
+    """
+
+    parent: str
+    parent_sha256: str
+    format: str
+    perplexity_change_pct: float
+    top1_agreement: float
+    speedup_1: float
+    speedup_8: float
+    measured: str
+
+
+@dataclass(frozen=True, slots=True)
 class ModelCard:
     """One model that can be served from this machine's disk.
 
@@ -59,6 +83,7 @@ class ModelCard:
         licence: SPDX name or `unknown`.
         pinned: Never evicted.
         echo: Set for the echo engine, a worker process without a model; tests and benches.
+        tuned: How its file was made of another model's; `None` where it was not.
     """
 
     id: ModelId
@@ -71,6 +96,7 @@ class ModelCard:
     scores_source: str = ""
     pinned: bool = False
     echo: EchoBehaviour | None = None
+    tuned: Tuned | None = None
 
     @property
     def capabilities(self) -> frozenset[Capability]:

@@ -7,7 +7,6 @@ import asyncio
 import logging
 import re
 import secrets
-import ssl
 from collections.abc import Callable, Collection
 from typing import Any, cast
 
@@ -16,7 +15,7 @@ from edgeroute.domain.peer import Peer, fingerprint
 from edgeroute.domain.privacy import Label
 from edgeroute.mesh import tls
 from edgeroute.mesh.identity import device_of
-from edgeroute.mesh.listening import Make, dial
+from edgeroute.mesh.listening import Welcome, dial, speaking
 from edgeroute.mesh.networks import split
 from edgeroute.mesh.node import Node
 from edgeroute.mesh.pairing import ATTEMPTS, DIGITS, Window
@@ -132,12 +131,12 @@ class Acquainting:
         await self._node.forget(peer)
         return _told(peer)
 
-    async def _choice(self) -> tuple[Make, ssl.SSLContext] | None:
+    async def _choice(self) -> Welcome | None:
         window = self._window
         if window is None or window.is_closed(self._node.world.clock()):
             return None
         context = await asyncio.to_thread(tls.pairing, self._node.identity)
-        return (lambda: Stranger(self._begin)), context
+        return speaking(lambda: Stranger(self._begin), context)
 
     def _begin(self, stranger: Stranger) -> None:
         if len(self._exchanges) >= _MOST_EXCHANGES:

@@ -20,7 +20,7 @@ from edgeroute.mesh.identity import Identity
 from edgeroute.mesh.link import Link
 from edgeroute.mesh.listening import dial
 from edgeroute.mesh.liveness import retry_wait_s
-from edgeroute.mesh.networks import split
+from edgeroute.mesh.networks import join, split
 from edgeroute.mesh.provider import PeerProvider
 from edgeroute.mesh.trust import TrustStore
 from edgeroute.mesh.world import World
@@ -51,6 +51,13 @@ class Known:
         self.told_at = -math.inf
         self.provider = PeerProvider(peer, link, lambda: self.away)
         self.calling: asyncio.Task[None] | None = None
+        self._link = link
+
+    def doors(self, port: int) -> list[str]:
+        """Where it may be called now, `port` where nobody says another."""
+        link = self._link()
+        there = () if link is None else (link.address,)
+        return [join(*split(address, port)) for address in (*self.hinted, *there)]
 
 
 def worth_telling(told: Offer | None, offer: Offer, since_s: float) -> bool:

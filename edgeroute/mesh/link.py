@@ -291,7 +291,7 @@ class Link(asyncio.Protocol):
         if incoming is None:
             return  # it was cancelled
         if isinstance(message, Failed):
-            incoming.end(_told(self.peer.name, message))
+            incoming.end(told_error(self.peer.name, message))
         elif isinstance(message, Ended):
             incoming.end()
         elif not 0 <= message.chunk.choice < _MOST_CHOICES or not incoming.put(message.chunk):
@@ -356,7 +356,7 @@ class Link(asyncio.Protocol):
         return DestinationUnreachable(f"{self.peer.name} cannot be reached: {self.why}")
 
 
-def _told(name: str, failed: Failed) -> EdgeRouteError:
+def told_error(name: str, failed: Failed) -> EdgeRouteError:
     """A peer's failure as one of this machine's; its words are bounded and printable."""
     words = "".join(filter(str.isprintable, failed.message))[:_MOST_TEXT]
     message = f"{name}: {words}"

@@ -1,6 +1,6 @@
-"""The door: who connects from which network, and which of the two conversations they want.
+"""The door: who connects from which network, and which of the conversations they want.
 
-Owns the listening sockets. A caller says in four bytes whether it is paired or has a code; both are
+Owns the listening sockets. A caller says in four bytes whether it is paired or has a code; all are
 bounded in number and time before anybody knows who they are.
 """
 
@@ -10,11 +10,11 @@ import logging
 import socket
 import ssl
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from edgeroute.mesh.networks import Networks, Place
-from edgeroute.wire.link import LINK, PAIRING, PREFACE_LENGTH
+from edgeroute.wire.link import PREFACE_LENGTH
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +26,10 @@ _MOST_OF_ONE: Final = 8
 _BACKLOG: Final = 64
 
 Make = Callable[[], asyncio.Protocol]
-Choose = Callable[[], Awaitable[tuple[Make, ssl.SSLContext] | None]]
+Welcome = Callable[[socket.socket], Awaitable[object]]
+"""Takes a caller's socket over; done once it is known whose it is."""
+Choose = Callable[[], Awaitable[Welcome | None]]
+"""How a conversation begins now; `None` where nobody may have it."""
 
 
 class Door:
@@ -35,18 +38,17 @@ class Door:
     Args:
         networks: Which those are.
         port: The same on all of them.
-        linking: Protocol and context of paired machines.
-        pairing: Of strangers; `None` while no code is shown.
+        choices: The conversations, by their prefaces.
 
     Attributes:
         faults: Addresses that cannot be listened on, and why.
     """
 
-    def __init__(self, networks: Networks, port: int, linking: Choose, pairing: Choose) -> None:
+    def __init__(self, networks: Networks, port: int, choices: Mapping[bytes, Choose]) -> None:
         self.faults: dict[str, str] = {}
         self._networks = networks
         self._port = port
-        self._choices = {LINK: linking, PAIRING: pairing}
+        self._choices = choices
         self._listening: dict[Place, tuple[socket.socket, asyncio.Task[None]]] = {}
         self._unknown: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -117,14 +119,11 @@ class Door:
                         return
                     preface += more
                 choose = self._choices.get(preface)
-                chosen = None if choose is None else await choose()
-                if chosen is None:
+                welcome = None if choose is None else await choose()
+                if welcome is None:
                     return
-                make, context = chosen
-                await loop.connect_accepted_socket(
-                    make, caller, ssl=context, ssl_handshake_timeout=HANDSHAKE_S
-                )
-                caller = None  # type: ignore[assignment]  # the transport's now
+                await welcome(caller)
+                caller = None  # type: ignore[assignment]  # the conversation's now
         except (OSError, TimeoutError) as error:
             _log.info("a caller was turned away: %s", type(error).__name__)
         finally:
@@ -132,6 +131,17 @@ class Door:
             self._unknown += Counter()  # drops zeros: addresses are a stranger's to choose
             if caller is not None:
                 caller.close()
+
+
+def speaking(make: Make, context: ssl.SSLContext) -> Welcome:
+    """A conversation of messages, with a protocol of its own in the loop."""
+
+    async def welcome(caller: socket.socket) -> None:
+        await asyncio.get_running_loop().connect_accepted_socket(
+            make, caller, ssl=context, ssl_handshake_timeout=HANDSHAKE_S
+        )
+
+    return welcome
 
 
 def _listen(place: Place, port: int) -> socket.socket:

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import AsyncGenerator
+from functools import partial
 from typing import Any, Final
 
 from zeroconf import Error as ZeroconfError
@@ -19,15 +20,17 @@ from edgeroute.mesh import tls
 from edgeroute.mesh.calling import NOT_FOUND, Calling, Known, worth_telling
 from edgeroute.mesh.discovery import Discovery, Hint, instance_id
 from edgeroute.mesh.exchange import Exchange
+from edgeroute.mesh.giving import Giving, Pace
 from edgeroute.mesh.identity import Identity
 from edgeroute.mesh.link import Link
-from edgeroute.mesh.listening import Choose, Door, Make
+from edgeroute.mesh.listening import Choose, Door, Welcome, speaking
 from edgeroute.mesh.liveness import EVERY_S
 from edgeroute.mesh.networks import join
 from edgeroute.mesh.trust import TrustStore
 from edgeroute.mesh.world import World
+from edgeroute.wire.copying import COPYING
 from edgeroute.wire.findings import Findings, Heard
-from edgeroute.wire.link import Method, Offer
+from edgeroute.wire.link import LINK, PAIRING, Method, Offer
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +62,13 @@ class Node:
         self._pairs = False
         self._pairing: Choose = _nobody
         self._accepting: tuple[tuple[bytes, ...], ssl.SSLContext] | None = None
-        self._door = Door(world.networks, world.port, self._link_choice, self._pairing_choice)
+        self.giving = Giving(trust.holder, world.held, Pace(world.give_bytes_s))
+        choices = {
+            LINK: self._link_choice,
+            PAIRING: self._pairing_choice,
+            COPYING: self._copying_choice,
+        }
+        self._door = Door(world.networks, world.port, choices)
         self._running = False
 
     # ---- life ---------------------------------------------------------------------------------
@@ -85,6 +94,7 @@ class Node:
             link.close("this machine goes")
         await asyncio.gather(*calling, return_exceptions=True)
         await self._door.close()
+        await self.giving.close()
         if self._discovery is not None:
             await self._discovery.close()
 
@@ -169,6 +179,7 @@ class Node:
         for link in [link for link in self._standing if link.peer.id == peer.id]:
             link.close("it was unpaired")
         self._exchange.forget(peer.id)
+        self.giving.cut(peer.id)
         await self.trust.remove(peer.id)
 
     def _follow(self, peer: Peer) -> None:
@@ -246,14 +257,23 @@ class Node:
     def _make(self, *, dialled: bool) -> Link:
         return Link(self, self.world.clock, self.world.release, dialled=dialled)
 
-    async def _link_choice(self) -> tuple[Make, ssl.SSLContext] | None:
+    async def _link_choice(self) -> Welcome | None:
+        context = await self._of_peers()
+        return None if context is None else speaking(lambda: self._make(dialled=False), context)
+
+    async def _copying_choice(self) -> Welcome | None:
+        context = await self._of_peers()
+        return None if context is None else partial(self.giving.welcome, context)
+
+    async def _of_peers(self) -> ssl.SSLContext | None:
+        """What all paired machines are let in by; `None` where nobody could come."""
         trusted = tuple(peer.certificate for peer in self.trust)
         if not trusted:
-            return None  # nobody could come
+            return None
         if self._accepting is None or self._accepting[0] != trusted:
             context = await asyncio.to_thread(tls.linking, self.identity, trusted, accepts=True)
             self._accepting = trusted, context
-        return (lambda: self._make(dialled=False)), self._accepting[1]
+        return self._accepting[1]
 
     # ---- pairing ------------------------------------------------------------------------------
 
@@ -279,7 +299,7 @@ class Node:
         if self._discovery is not None:
             await self._discovery.say(pairs=False)
 
-    async def _pairing_choice(self) -> tuple[Make, ssl.SSLContext] | None:
+    async def _pairing_choice(self) -> Welcome | None:
         return await self._pairing()
 
     @property
@@ -311,6 +331,7 @@ class Node:
             "linked": link is not None,
             "away": None if link is not None else NOT_FOUND if known is None else known.away,
             "address": None if link is None else link.address,
+            "doors": [] if known is None else known.doors(self.world.port),
             "release": None if link is None else link.release,
             "rtt_s": None if link is None else link.rtt_s,
             "asked": 0 if link is None else link.asked,

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from edgeroute.domain.card import ModelCard
 from edgeroute.domain.peer import DeviceId
 from edgeroute.domain.request import Chunk
 from edgeroute.mesh.networks import Networks
@@ -79,6 +80,8 @@ class World:
         clock: Seconds that never go back, and go on while the machine sleeps.
         wall_clock: Unix seconds.
         draw: Uniform in 0..1.
+        held: A model whose files peers may copy, by its name; raises `EdgeRouteError`.
+        give_bytes_s: Bytes a second, for all copies together.
     """
 
     networks: Networks
@@ -90,3 +93,5 @@ class World:
     clock: Callable[[], float]
     wall_clock: Callable[[], float]
     draw: Callable[[], float]
+    held: Callable[[str], ModelCard]
+    give_bytes_s: float

@@ -28,7 +28,7 @@ MAX_PAIRING_FRAME: Final = 4096
 
 Method = Literal["chat", "completion", "embedding"]
 """What a peer may ask for: answers, and nothing of the house."""
-_Word = Annotated[str, Meta(min_length=1, max_length=200)]
+Word = Annotated[str, Meta(min_length=1, max_length=200)]
 _Name = Annotated[str, Meta(max_length=64)]
 _Positive = Annotated[float, Meta(gt=0, le=1e9)]
 _Amount = Annotated[float, Meta(ge=0, le=1e9)]
@@ -72,7 +72,7 @@ class OfferedModel(msgspec.Struct, frozen=True, omit_defaults=True):
         output_j: Likewise, per generated token.
     """
 
-    id: _Word
+    id: Word
     sha256: Annotated[str, Meta(max_length=64)]
     context: Annotated[int, Meta(ge=1, le=1 << 31)]
     parameters: Annotated[int, Meta(ge=1, le=1 << 53)]

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from edgeroute.domain.card import ModelCard
 from edgeroute.domain.errors import (
     DestinationFailed,
     DestinationUnreachable,
@@ -23,6 +24,7 @@ from edgeroute.domain.errors import (
     LanUnavailable,
     Overloaded,
     PairingFailed,
+    UnknownModel,
 )
 from edgeroute.domain.peer import Peer
 from edgeroute.domain.privacy import Label, Zone
@@ -65,9 +67,15 @@ class FakeHost:
         self.ended = asyncio.Event()
         self.sent = 0
         self.offers = Offer((MODEL,))
+        self.cards: dict[str, ModelCard] = {}
 
     def offer(self) -> Offer:
         return self.offers
+
+    def held(self, model: str) -> ModelCard:
+        if model not in self.cards:
+            raise UnknownModel(f"it has no model {model!r}")
+        return self.cards[model]
 
     async def answer(self, guest: str, method: Method, body: bytes) -> AsyncGenerator[Chunk, None]:
         self.asked.append((guest, method, body))
@@ -212,6 +220,7 @@ async def machine(folder: Path, name: str, *, heeds: bool = True) -> AsyncIterat
         networks=Networks(["127.0.0.0/8"]), port=free_port(), release="0.1.0", host=host,
         elsewhere=elsewhere, experience=experience if heeds else None,
         clock=lambda: loop.time() + built.slept_s, wall_clock=lambda: 0.0, draw=lambda: 0.0,
+        held=host.held, give_bytes_s=1e12,
     )  # fmt: skip
     me = await identity(folder)
     trust = await asyncio.to_thread(TrustStore, folder / "peers.json")

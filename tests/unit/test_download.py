@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import pytest
 
-from edgeroute.catalog.download import DiskFull, DownloadFailed, Remote, download
+from edgeroute.catalog.download import Remote, download
+from edgeroute.catalog.unfinished import DiskFull, DownloadFailed
 from tests.file_server import FileServer, serving
 
 BODY = hashlib.shake_128(b"a model").digest(300_000)

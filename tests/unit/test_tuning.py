@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 from edgeroute.catalog import Catalog, files, link_model, tuning
-from edgeroute.catalog.cards import Tuned
 from edgeroute.catalog.known import KnownModel, KnownModels
 from edgeroute.catalog.tuning import keep_tuned, provenance, refuse_taken, unfinished_files
-from edgeroute.domain.card import ModelCard
+from edgeroute.domain.card import ModelCard, Tuned
 from edgeroute.domain.errors import InvalidConfig, InvalidModelFile, InvalidRequest
 from edgeroute.domain.features import Task
 from edgeroute.domain.units import ModelId
