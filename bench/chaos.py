@@ -6,16 +6,18 @@
 A real server behind `fault_proxy` is the target that the daemon prefers; a model of its own, an
 `echo` worker, is the healthy one. The server is llama.cpp's out of `xllamacpp` with the starter
 model; with --quick it is a second daemon with an echo worker, and 300 requests instead of 2,000.
-One request in twenty is streamed; each may take 8 s. They come at a steady rate, eight at once at
-most, so that the target fails, is left alone, and comes back, again and again.
+One request in ten is streamed; each may take 8 s. They come at a steady rate, eight at once at
+most, so that the target fails, is left alone, and comes back, again and again. Then 300 streams
+more (--quick: 60) with nothing but faults after the first token: what was shown is not repeated, so
+these cannot be answered whole, and count in all figures but the first two.
 
-- answered_share: answered whole. A stream that breaks after its first token cannot be: what was
-  shown is not repeated.
-- typed_error_share: of the others, those that ended in an error with a code of ours.
+- requests: of the mix.
+- answered_share: of the mix, answered whole.
+- typed_error_share: of those that were not, those that ended in an error with a code of ours.
 - late: requests that took 0.25 s longer than they may take.
-- retried_after_first_token: streams for which somebody else was asked after a token was shown.
+- retried_after_first_token: streams for which anybody was asked after a token had come.
 - overspend: dollars that the server counted beyond what the daemon booked, or beyond a limit, the
-  worst of all: of the run above, and of 50 runs (--quick: 5) of 64 requests at once, wave after
+  worst of all: of the runs above, and of 50 runs (--quick: 5) of 64 requests at once, wave after
   wave until a limit is reached that pays for some of them; in half of the runs the daemon is
   killed in the middle of a first wave.
 """
@@ -39,7 +41,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
-from fault_proxy import KINDS, Authority, FaultProxy
+from fault_proxy import IN_THE_STREAM, KINDS, Authority, Episodes, FaultProxy
 from house import House
 from places import SMOLLM2
 
@@ -51,13 +53,14 @@ MODEL = "gpt-4o-mini"
 KEY = "sk-of-a-bench"
 USD_IN, USD_OUT = 0.5, 1.5
 AT_ONCE = 8
-STREAMED = 20
+STREAMED = 10
+"""One in so many of the mix."""
 DEADLINE_S = 8.0
 GRACE_S = 0.25
 TOKENS = 12
 EVERY_S = 0.09
 SPENDERS = 64
-WAVES = 3
+WAVES = 8
 LIMIT_USD = 0.0006
 
 
@@ -144,6 +147,7 @@ class Tally:
     """All requests, and what was counted beyond what was booked or allowed."""
 
     ended: list[Ended] = field(default_factory=list)
+    streams: list[Ended] = field(default_factory=list)
     retried: int = 0
     overspend: float = 0.0
     faults: Counter[str] = field(default_factory=Counter)
@@ -151,15 +155,19 @@ class Tally:
     kills: int = 0
     paid_shares: list[float] = field(default_factory=list)
 
+    @property
+    def all(self) -> list[Ended]:
+        return self.ended + self.streams
+
     def figures(self) -> dict[str, float]:
         answered = sum(not one.code for one in self.ended)
-        failed = [one for one in self.ended if one.code]
+        failed = [one for one in self.all if one.code]
         typed = sum(is_typed(one.code) for one in failed)
         return {
             "requests": len(self.ended),
             "answered_share": answered / len(self.ended),
             "typed_error_share": typed / len(failed) if failed else 1.0,
-            "late": sum(one.seconds > DEADLINE_S + GRACE_S for one in self.ended),
+            "late": sum(one.seconds > DEADLINE_S + GRACE_S for one in self.all),
             "retried_after_first_token": self.retried,
             "overspend": self.overspend,
         }
@@ -214,8 +222,11 @@ async def _follow(response: httpx2.Response, ended: Ended) -> None:
             ended.shown |= bool(delta.get("content"))
 
 
-async def faulty_run(tally: Tally, proxy: FaultProxy, requests: int, authority: Authority) -> None:
-    """Requests while the best target keeps failing."""
+async def faulty_run(
+    tally: Tally, proxy: FaultProxy, authority: Authority, requests: int, streamed: int
+) -> list[Ended]:
+    """Requests while the best target keeps failing, one in `streamed` as a stream."""
+    all_ended = []
     async with proxy.running():
         house = spender(configured(proxy.port, "[spend]\nusd_per_day = 100"), authority)
         try:
@@ -229,26 +240,33 @@ async def faulty_run(tally: Tally, proxy: FaultProxy, requests: int, authority: 
                 async def work() -> None:
                     for number in numbers:
                         await asyncio.sleep(began + number * EVERY_S - time.monotonic())
-                        streamed = number % STREAMED == STREAMED - 1
-                        tally.ended.append(await ask(client, number, streamed=streamed))
+                        streams = number % streamed == streamed - 1
+                        all_ended.append(await ask(client, number, streamed=streams))
 
                 await asyncio.gather(*(work() for _ in range(AT_ONCE)))
-                for one in tally.ended:
+                for one in all_ended:
                     tally.targets[one.target] += not one.code
-                    tally.retried += one.streamed and one.shown and await went_on(client, one)
+                    tally.retried += one.streamed and await went_on(client, one)
                 await proxy.settled()
                 booked = (await client.get("/edgeroute/status")).json()["spend"]["usd"]
+            if any(one.code and not is_typed(one.code) for one in all_ended):
+                print(house.log.read_text(), file=sys.stderr)
         finally:
             house.remove()
-    tally.faults = proxy.faults
+    tally.faults += proxy.faults
     tally.overspend = max(tally.overspend, proxy.charged.usd - booked)
+    return all_ended
 
 
 async def went_on(client: httpx2.AsyncClient, one: Ended) -> bool:
-    """Whether somebody was asked after the one whose tokens were shown."""
+    """Whether anybody was asked after one whose answer had begun; a hedge was asked before that."""
     told = (await client.get(f"/edgeroute/explain/{one.request}")).json()
-    attempts = [attempt["target"] for attempt in told["attempts"] if attempt["reason"] != "hedge"]
-    return bool(attempts) and attempts[-1] != one.target
+    begun = False
+    for attempt in told["attempts"]:
+        if begun and attempt["reason"] != "hedge":
+            return True
+        begun |= attempt["ttft_s"] is not None and attempt["error"] != "outrun"
+    return False
 
 
 async def reachable(client: httpx2.AsyncClient) -> None:
@@ -311,14 +329,18 @@ async def measure(requests: int, runs: int, *, quick: bool) -> Tally:
     tally = Tally()
     folder = Path(tempfile.mkdtemp(prefix="er-"))
     hits, calm = (2, 18) if quick else (5, 20)
-    calm = min(calm, requests // 15)
+    mix = Episodes(KINDS, hits, min(calm, requests // 15))
+    breaking = Episodes(IN_THE_STREAM, hits, hits)
     price = (USD_IN / 1e6, USD_OUT / 1e6)
     try:
         authority = Authority(folder)
         async with upstream(quick=quick) as (server, headers):
-            faulty = FaultProxy(server, headers, authority, hits, calm, price)
-            await faulty_run(tally, faulty, requests, authority)
-            sound = FaultProxy(server, headers, authority, 0, 0, price)
+            faulty = FaultProxy(server, headers, authority, mix, price)
+            tally.ended = await faulty_run(tally, faulty, authority, requests, STREAMED)
+            streams = requests // 5 if quick else 300
+            faulty = FaultProxy(server, headers, authority, breaking, price)
+            tally.streams = await faulty_run(tally, faulty, authority, streams, 1)
+            sound = FaultProxy(server, headers, authority, Episodes(), price)
             await spending(tally, sound, runs, authority)
     finally:
         shutil.rmtree(folder)
@@ -330,12 +352,16 @@ def report(tally: Tally) -> None:
     print("answered   " + ", ".join(f"{name} {n}" for name, n in tally.targets.most_common() if n))
     codes = Counter(
         (one.code, "after its first token" if one.shown else "before it")
-        for one in tally.ended
+        for one in tally.all
         if one.code
     )
     for (code, when), count in codes.most_common():
         print(f"failed     {count} x {code}, {when}")
-    seconds = sorted(one.seconds for one in tally.ended)
+    broken = [one for one in tally.all if one.shown and one.streamed and one.code]
+    streamed = sum(one.streamed for one in tally.all)
+    told = sum(is_typed(one.code) for one in broken)
+    print(f"streams    {streamed}, {len(broken)} broke off after the first token, {told} told so")
+    seconds = sorted(one.seconds for one in tally.all)
     at = [seconds[int(share * (len(seconds) - 1))] for share in (0.5, 0.95, 1.0)]
     print("took       " + " / ".join(f"{s:.2f}" for s in at) + " s: half, 19 in 20, all within")
     print(

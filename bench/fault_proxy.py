@@ -1,6 +1,6 @@
 """A TLS proxy before a real server that goes wrong in the ways that servers and networks do.
 
-Faults come in episodes: of each kind so many, then none until the server has answered some again.
+Faults come in episodes: of a kind so many, then none until the server has answered some again.
 What the server charges is counted to the end of every answer, whoever has stopped listening.
 """
 
@@ -26,12 +26,29 @@ KINDS = (
     "refuse", "reset", "stall before", "429", "5xx", "stall in the stream", "malformed event",
     "half an event", "slow bytes", "expired certificate",
 )  # fmt: skip
+IN_THE_STREAM = ("stall in the stream", "malformed event", "half an event", "slow bytes")
+"""What comes after the first token."""
 LASTING = {"refuse", "expired certificate"}
 """Of connections, and so for a time and not for so many requests."""
 LASTS_S = 1.2
 RECOVERS_S = 8.0
 """At most, until the next episode begins although it was not asked again."""
 SLOW_BYTES_PER_S = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Episodes:
+    """When what goes wrong.
+
+    Attributes:
+        kinds: In turn, again and again; none is a proxy without faults.
+        hits: Faults per episode.
+        calm: Answers between two episodes.
+    """
+
+    kinds: tuple[str, ...] = ()
+    hits: int = 0
+    calm: int = 0
 
 
 class Authority:
@@ -72,8 +89,7 @@ class FaultProxy:
         upstream: Where the server is: a URL, or the path of a Unix socket.
         headers: Added to what is asked of it.
         authority: Whose certificates it shows.
-        hits: Faults of each kind per episode; 0 is a proxy without faults.
-        calm: Answers between two episodes.
+        episodes: When what goes wrong.
         price: Dollars per prompt token and per answered token.
 
     Attributes:
@@ -88,8 +104,7 @@ class FaultProxy:
         upstream: str | Path,
         headers: dict[str, str],
         authority: Authority,
-        hits: int,
-        calm: int,
+        episodes: Episodes,
         price: tuple[float, float],
     ) -> None:
         transport = (
@@ -103,8 +118,7 @@ class FaultProxy:
             trust_env=False,
         )
         self._authority = authority
-        self._hits = hits
-        self._calm = calm
+        self._episodes = episodes
         self._price = price
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
@@ -112,7 +126,7 @@ class FaultProxy:
         self._turn = asyncio.Event()
         self._at = 0
         self._left = 0
-        self._quiet_left = calm
+        self._quiet_left = episodes.calm
         self.port = 0
         self.faults: Counter[str] = Counter()
         self.passed = 0
@@ -122,12 +136,12 @@ class FaultProxy:
     async def running(self) -> AsyncIterator[FaultProxy]:
         """Listen until the end."""
         await self._listen(self._authority.good)
-        episodes = asyncio.create_task(self._episodes()) if self._hits else None
+        failing = asyncio.create_task(self._fail()) if self._episodes.kinds else None
         try:
             yield self
         finally:
-            if episodes is not None:
-                episodes.cancel()
+            if failing is not None:
+                failing.cancel()
             await self._close()
             await asyncio.gather(*self._draining, return_exceptions=True)
             await self._client.aclose()
@@ -138,10 +152,14 @@ class FaultProxy:
 
     # ---- episodes -----------------------------------------------------------------------------
 
-    async def _episodes(self) -> None:
+    @property
+    def _kind(self) -> str:
+        return self._episodes.kinds[self._at % len(self._episodes.kinds)]
+
+    async def _fail(self) -> None:
         while True:
             await self._turned()
-            kind = KINDS[self._at % len(KINDS)]
+            kind = self._kind
             if kind in LASTING:
                 self.faults[kind] += 1
                 await self._close()
@@ -151,10 +169,10 @@ class FaultProxy:
                 await self._close()
                 await self._listen(self._authority.good)
             else:
-                self._left = self._hits
+                self._left = self._episodes.hits
                 await self._turned()
                 self._left = 0
-            self._quiet_left = self._calm
+            self._quiet_left = self._episodes.calm
             self._at += 1
 
     async def _turned(self) -> None:
@@ -171,7 +189,7 @@ class FaultProxy:
         self._left -= 1
         if not self._left:
             self._turn.set()
-        kind = KINDS[self._at % len(KINDS)]
+        kind = self._kind
         self.faults[kind] += 1
         return kind
 

@@ -209,6 +209,7 @@ def _outcome(outcome: Outcome) -> Mapping[str, object]:
                 "error": a.error,
                 "waited_s": round(a.waited_s, 4),
                 "reason": a.reason,
+                "ttft_s": a.ttft_s,
             }
             for a in outcome.attempts
         ],

@@ -19,12 +19,14 @@ class Attempt:
     Attributes:
         error: Code of the failure, or `None`.
         waited_s: From the lease being asked to it being granted: queue and load.
+        ttft_s: From being asked to its first piece; `None` where it gave none.
     """
 
     target: ModelId
     error: str | None
     waited_s: float
     reason: Reason = "planned"
+    ttft_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

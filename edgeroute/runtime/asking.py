@@ -140,7 +140,8 @@ class Asking:
         """For the record."""
         now = self._means.clock()
         waited_s = now - self.asked_at if self._waited_s is None else self._waited_s
-        return Attempt(self.target, self.error, waited_s, self.reason)
+        ttft_s = None if self.first_at is None else self.first_at - self.asked_at
+        return Attempt(self.target, self.error, waited_s, self.reason, ttft_s)
 
     @property
     def charge(self) -> Charge | None:

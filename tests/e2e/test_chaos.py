@@ -23,9 +23,13 @@ def test_faults_are_survived_told_and_never_paid_beyond_a_limit() -> None:
         "overspend",
     }  # fmt: skip
     assert told["requests"] == 60
-    assert told["answered_share"] >= 57 / 60, table  # three are streams, which may be broken
+    assert told["answered_share"] >= 54 / 60, table  # six are streams, which may be broken
     assert told["typed_error_share"] == 1.0, table
     assert told["retried_after_first_token"] == 0
     assert told["overspend"] <= 0.0
     kinds = [kind.rpartition(" ")[2] for kind in table[0].removeprefix("faults").split(",")]
     assert sum(map(int, kinds)) >= 2
+    (streams,) = [line for line in table if line.startswith("streams")]
+    broken, told_so = (int(piece.split()[0]) for piece in streams.split(", ")[1:])
+    assert broken >= 1
+    assert told_so == broken
