@@ -1,28 +1,25 @@
 """`[[destinations]]` and `[[tools]]`: who else may answer, and what each may see.
 
-Owns their keys, their defaults and how a secret is read. A mistake is told with its line when the
-daemon starts, never at the first request.
+Owns their keys and their defaults. A mistake is told with its line when the daemon starts, never at
+the first request.
 """
 
 import ipaddress
-import os
-import stat
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta
 
+from edgeroute.config.keys import Fault, Keyed, key_of
 from edgeroute.domain.capability import Capability
-from edgeroute.domain.destination import Destination, Dialect, Key, Price, ToolProgram
+from edgeroute.domain.destination import Destination, Dialect, Price, ToolProgram
 from edgeroute.domain.errors import InvalidConfig
 from edgeroute.domain.features import Task
 from edgeroute.domain.privacy import Label, Zone
 from edgeroute.wire.toml import TomlFile
 
-_MOST_KEY = 8192
 _TOOLS_OWN = "tool"
 """What the ids of tools begin with, so that no destination may."""
 
@@ -33,7 +30,7 @@ Speaks = Literal["chat", "tools", "json_schema", "logprobs", "choices", "embed"]
 """What the OpenAI protocol has a way to ask for."""
 
 
-class DestinationTable(Struct, frozen=True):
+class DestinationTable(Keyed, frozen=True):
     """One `[[destinations]]`; see `domain/destination` for what each key means."""
 
     name: Name
@@ -45,8 +42,6 @@ class DestinationTable(Struct, frozen=True):
     tasks: tuple[Task, ...] = ()
     capabilities: tuple[Speaks, ...] = ("chat", "tools", "json_schema")
     context: Annotated[int, Meta(ge=256)] = 8192
-    key_file: str | None = None
-    key_env: str | None = None
     usd_in: Amount | None = None
     usd_out: Amount | None = None
     connect_s: Seconds = 5.0
@@ -55,7 +50,7 @@ class DestinationTable(Struct, frozen=True):
     total_s: Seconds = 600.0
 
 
-class ToolTable(Struct, frozen=True):
+class ToolTable(Keyed, frozen=True):
     """One `[[tools]]`; a command is on this device, a URL in a cloud unless it says otherwise."""
 
     name: Name
@@ -67,8 +62,6 @@ class ToolTable(Struct, frozen=True):
     timeout_s: Seconds = 10.0
     zone: Zone | None = None
     max_label: Label | None = None
-    key_file: str | None = None
-    key_env: str | None = None
 
 
 def destinations_of(file: TomlFile, tables: Sequence[DestinationTable]) -> tuple[Destination, ...]:
@@ -89,9 +82,6 @@ def tools_of(file: TomlFile, tables: Sequence[ToolTable]) -> tuple[ToolProgram, 
     """
     _refuse_twice(file, "tools", [table.name for table in tables])
     return tuple(_tool(file, at, table) for at, table in enumerate(tables))
-
-
-Fault = Callable[..., InvalidConfig]
 
 
 def _destination(file: TomlFile, at: int, table: DestinationTable) -> Destination:
@@ -123,7 +113,7 @@ def _destination(file: TomlFile, at: int, table: DestinationTable) -> Destinatio
         capabilities=frozenset(map(Capability, table.capabilities)),
         context=table.context,
         price=price,
-        key=_key(file.path.parent, table.key_file, table.key_env, fault),
+        key=key_of(file.path.parent, table, fault),
         connect_s=table.connect_s,
         first_token_s=table.first_token_s,
         between_tokens_s=table.between_tokens_s,
@@ -159,7 +149,7 @@ def _tool(file: TomlFile, at: int, table: ToolTable) -> ToolProgram:
         timeout_s=table.timeout_s,
         zone=zone,
         max_label=label,
-        key=_key(file.path.parent, table.key_file, table.key_env, fault),
+        key=key_of(file.path.parent, table, fault),
     )
 
 
@@ -196,35 +186,3 @@ def _check_label(label: Label, zone: Zone, fault: Fault) -> None:
         raise fault(
             "max_label", "secret never leaves this device", "set max_label = 'private' at most"
         )
-
-
-def _key(folder: Path, file: str | None, variable: str | None, fault: Fault) -> Key | None:
-    if file is not None and variable is not None:
-        raise fault("key_env", "key_file is set too", "set one of them")
-    if file is not None:
-        return _as_key(_key_in(folder / Path(file).expanduser(), fault), "key_file", fault)
-    if variable is None:
-        return None
-    text = os.environ.get(variable)
-    if text is None:
-        raise fault("key_env", f"there is no variable {variable}", "export it, or use key_file")
-    return _as_key(text, "key_env", fault)
-
-
-def _key_in(path: Path, fault: Fault) -> str:
-    try:
-        mode = path.stat().st_mode
-        with path.open("rb") as file:
-            text = file.read(_MOST_KEY + 1)
-    except OSError as error:
-        raise fault("key_file", f"{path}: {error.strerror}", "write the key into it") from error
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise fault("key_file", f"{path} is open to other users", f"chmod 600 {path}")
-    return text.decode(errors="replace")
-
-
-def _as_key(text: str, where: str, fault: Fault) -> Key:
-    key = text.strip()
-    if not key or len(key) > _MOST_KEY or not key.isascii() or not key.isprintable():
-        raise fault(where, "it holds no key", "put the key and nothing else there")
-    return Key(key)

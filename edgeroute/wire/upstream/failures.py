@@ -119,7 +119,7 @@ def _of_account(name: str, status: int) -> EdgeRouteError:
     if status in {401, 403}:
         return DestinationRefused(
             f"{name} refused the key ({status})",
-            hint=f"check key_file or key_env of [[destinations]] {name}",
+            hint=f"check the key of [[destinations]] {name}",
         )
     return DestinationRefused(f"{name}: the account has no money left ({status})")
 
