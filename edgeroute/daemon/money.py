@@ -11,7 +11,7 @@ from edgeroute.store.spend import SpendStore
 
 def build_purse(limits: SpendLimits, file: Path) -> Purse:
     """The purse, with what was spent before."""
-    store = SpendStore(file)
+    store = SpendStore(file, today().day)
     return Purse(Ledger(limits, store.spent), store, today)
 
 

@@ -2,7 +2,7 @@
 
 Owns the file and the thread that alone touches it. What is asked for at once is written at once:
 one sync for all who wait. A hold that nobody settled, since the daemon was killed, is taken for
-spent in full.
+spent in full. The latest days are kept and no others.
 """
 
 import asyncio
@@ -19,6 +19,8 @@ from edgeroute.domain.errors import InvalidConfig
 _log = logging.getLogger(__name__)
 
 _BUSY_S = 1.0
+_DAYS = 32
+"""Today is enough for its limits; a clock that is set back or forth comes back to a day before."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS spent (
   day TEXT, app TEXT, amount INTEGER NOT NULL, PRIMARY KEY (day, app)
@@ -32,6 +34,13 @@ INSERT INTO spent VALUES (?, ?, ?)
 ON CONFLICT (day, app) DO UPDATE SET amount = amount + excluded.amount
 """
 
+_FORGET = """
+DELETE FROM spent WHERE day <> ? AND day NOT IN (
+  SELECT DISTINCT day FROM spent ORDER BY day DESC LIMIT ?
+)
+"""
+"""Today stays, however old a clock that is wrong says that it is."""
+
 _Statement = tuple[str, Sequence[Any]]
 
 
@@ -40,18 +49,21 @@ class SpendStore:
 
     Args:
         path: Made where it is missing.
+        day: Today.
 
     Attributes:
-        spent: What had been by its start, in billionths of a dollar, by day and app.
+        spent: What had been by its start, in billionths of a dollar, by day and app, of the latest
+            days.
 
     Raises:
         InvalidConfig: The file cannot be opened or is not a database.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, day: str) -> None:
         self._db: sqlite3.Connection
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spend")
         self._waiting: deque[_Statement] = deque()
+        self._day = day
         try:
             self.spent = self._thread.submit(self._open, path).result()
         except sqlite3.Error as error:
@@ -66,6 +78,9 @@ class SpendStore:
         Raises:
             OSError: It could not be written.
         """
+        if day != self._day:
+            self._day = day
+            self._waiting.append((_FORGET, (day, _DAYS)))
         self._waiting.append(("INSERT INTO holds VALUES (?, ?, ?, ?)", (number, day, app, amount)))
         try:
             await asyncio.wrap_future(self._thread.submit(self._commit))
@@ -89,7 +104,8 @@ class SpendStore:
         db.execute("PRAGMA synchronous = FULL")
         db.executescript(_SCHEMA)
         holds = db.execute("SELECT day, app, amount FROM holds").fetchall()
-        self._write([*((_ADD, hold) for hold in holds), ("DELETE FROM holds", ())])
+        folded = [*((_ADD, hold) for hold in holds), ("DELETE FROM holds", ())]
+        self._write([*folded, (_FORGET, (self._day, _DAYS))])
         rows = db.execute("SELECT day, app, amount FROM spent").fetchall()
         return {(day, app): amount for day, app, amount in rows}
 

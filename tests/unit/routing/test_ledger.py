@@ -58,6 +58,16 @@ def test_without_a_limit_all_is_counted_and_nothing_refused() -> None:
     assert ledger.spent(MONDAY) == {"x": 1e6}
 
 
+def test_a_ledger_that_is_never_closed_does_not_grow_with_the_days() -> None:
+    ledger = Ledger(LIMITS, {})
+    days = [Today(f"2026-{n // 28 + 1:02}-{n % 28 + 1:02}", 1.0) for n in range(100)]
+    for day in days:
+        ledger.settle(held(ledger, "default", 1.0, day), nanos(1.0))
+    known = [day for day in days if ledger.spent(day)]
+    assert known == days[-len(known) :]
+    assert len(known) == 32
+
+
 @given(st.floats(0, 1e6, allow_subnormal=False))
 def test_amounts_are_rounded_up_and_sum_exactly(usd: float) -> None:
     assert dollars(nanos(usd)) == pytest.approx(usd, abs=2e-9)
