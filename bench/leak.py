@@ -51,7 +51,7 @@ from edgeroute.domain.privacy import Label, Zone
 from edgeroute.domain.request import AUTO, Message, Request
 from edgeroute.domain.target import Rates, Target
 from edgeroute.domain.units import ModelId, RequestId
-from edgeroute.runtime.egress import Egress, Gatekeepers
+from edgeroute.runtime.egress import Composed, Egress, Gatekeepers
 from edgeroute.store.audit import AuditLog
 from edgeroute.understanding.sensitivity import scan_texts
 
@@ -341,7 +341,7 @@ async def measure(runs: int) -> dict[str, float]:
     for number in range(runs + 20):  # the first twenty warm it up
         for name, gate in gates.items():
             began = time.perf_counter()
-            await gate.approve(target, asked, payload)
+            await gate.approve(target, asked, Composed.of(payload))
             if number >= 20:
                 taken[name].append((time.perf_counter() - began) * 1e3)
     log.close()

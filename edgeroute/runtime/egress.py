@@ -46,6 +46,24 @@ class Gatekeepers:
     wall_clock: Callable[[], float]
 
 
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """What a provider would be told, encoded once: for its length, the record and the way there.
+
+    Attributes:
+        fields: As they are read.
+        body: As it would be sent.
+    """
+
+    fields: Mapping[str, object]
+    body: bytes
+
+    @classmethod
+    def of(cls, fields: Mapping[str, object]) -> "Composed":
+        """Encode it."""
+        return cls(fields, encode_json(fields))
+
+
 class Egress:
     """Approves payloads."""
 
@@ -53,7 +71,7 @@ class Egress:
         self._keepers = keepers
 
     async def approve(
-        self, target: Target, request: AnyRequest, payload: Mapping[str, object]
+        self, target: Target, request: AnyRequest, payload: Composed
     ) -> ApprovedPayload:
         """Let a payload through to its target.
 
@@ -67,11 +85,11 @@ class Egress:
             PolicyRefused: A rule keeps it from the target.
             AuditUnavailable: It cannot be written down.
         """
-        body = encode_json(payload)
+        body = payload.body
         if len(body) > _SHORT:
-            found = await asyncio.to_thread(self._read, payload)
+            found = await asyncio.to_thread(self._read, payload.fields)
         else:
-            found = self._read(payload)
+            found = self._read(payload.fields)
         label = max(request.held_as, found.label)
         policy = self._keepers.policy()
         _refuse(policy, target, request, label, found)
@@ -81,9 +99,9 @@ class Egress:
                 _refuse(newer, target, request, label, found)  # it was replaced meanwhile
         return ApprovedPayload(target.id, body, label, isinstance(request, EmbeddingRequest))
 
-    def _read(self, payload: Mapping[str, object]) -> Sensitivity:
+    def _read(self, fields: Mapping[str, object]) -> Sensitivity:
         try:
-            return self._keepers.scan(list(_texts(payload)))
+            return self._keepers.scan(list(_texts(fields)))
         except Exception:  # noqa: BLE001 - fails closed, whatever a detector or a payload is like
             return UNREAD
 

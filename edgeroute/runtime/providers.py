@@ -28,9 +28,8 @@ from edgeroute.domain.target import Target
 from edgeroute.domain.units import ModelId
 from edgeroute.ports import Provider
 from edgeroute.runtime.breakers import Breakers
-from edgeroute.runtime.egress import Egress
+from edgeroute.runtime.egress import Composed, Egress
 from edgeroute.runtime.purse import Charge, Purse
-from edgeroute.wire.openai import encode_json
 
 _log = logging.getLogger(__name__)
 
@@ -325,11 +324,11 @@ class Opened:
 
     async def _ask(self, request: AnyRequest, expected_tokens: int) -> AsyncGenerator[Chunk, None]:
         target, provider = self._target, self._provider
-        payload = provider.compose(target.id, request)
-        length = len(encode_json(payload)) + _BOUND_BYTES
+        payload = Composed.of(provider.compose(target.id, request))
+        length = len(payload.body) + _BOUND_BYTES
         quote = self._purse.quote(target, request, length, expected_tokens)
         if quote.request is not request:  # bounded to what may be spent
-            payload = provider.compose(target.id, quote.request)
+            payload = Composed.of(provider.compose(target.id, quote.request))
         async with self._purse.paying(target, request.app, quote) as self.charge:
             approved = await self._gate.approve(target, quote.request, payload)
             async with aclosing(provider.answer(approved)) as chunks:

@@ -1,7 +1,7 @@
 """The gate: all that leaves is read, held to the policy and written down before it goes."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -11,9 +11,10 @@ from edgeroute.domain.load import EchoBehaviour
 from edgeroute.domain.policy import Policy, Rule
 from edgeroute.domain.privacy import Label, Sensitivity, Zone
 from edgeroute.domain.request import AUTO, Limits, Message, Request
+from edgeroute.domain.target import Target
 from edgeroute.domain.units import RequestId
-from edgeroute.ports import Scanner
-from edgeroute.runtime.egress import Egress, Gatekeepers
+from edgeroute.ports import ApprovedPayload, Scanner
+from edgeroute.runtime.egress import Composed, Egress, Gatekeepers
 from edgeroute.understanding.sensitivity import scan_texts
 from tests.fakes import FakeAudit, FakeProvider
 from tests.runtime.conftest import build_line, card, probed
@@ -35,7 +36,12 @@ class Gate:
         self.audit = FakeAudit()
         self.policy = policy or Policy()
         keepers = Gatekeepers(scan, self.audit, lambda: self.policy, lambda: 7.0)
-        self.approve = Egress(keepers).approve
+        self.egress = Egress(keepers)
+
+    async def approve(
+        self, target: Target, request: Request, payload: Mapping[str, object]
+    ) -> ApprovedPayload:
+        return await self.egress.approve(target, request, Composed.of(payload))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +128,7 @@ async def test_a_policy_that_is_replaced_while_it_is_written_down_still_holds() 
         async def write(self, departure: object, body: bytes) -> None:
             await asyncio.sleep(1.0)
 
-    gate.approve = Egress(Gatekeepers(scan_texts, Slow(), lambda: gate.policy, lambda: 7.0)).approve
+    gate.egress = Egress(Gatekeepers(scan_texts, Slow(), lambda: gate.policy, lambda: 7.0))
     approving = asyncio.create_task(gate.approve(CLOUD, ASKED, HELLO))
     await asyncio.sleep(0.5)
     gate.policy = Policy(rules=(Rule("config.toml line 4", never=frozenset({"box"})),))
