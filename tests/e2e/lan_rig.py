@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,18 @@ from tests.e2e.conftest import COMMAND, House, chat
 
 _numbers = itertools.count(1)
 SUBNET = "10.213.7"
+FIRST_OF_1970 = {
+    "LD_PRELOAD": str(
+        distribution("libfaketime").locate_file(
+            "libfaketime/vendor/libfaketime/src/libfaketime.so.1"
+        )
+    ),
+    "FAKETIME": "@1970-01-01 00:01:00",
+    "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    "NO_FAKE_STAT": "1",
+    "TZ": "UTC",
+}
+"""A process's clock alone: that of the machine cannot be set for a test."""
 WORDS = "one two three four five six seven eight nine ten"
 
 

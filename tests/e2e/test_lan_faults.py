@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import distribution
 from typing import Any
 
 import psutil
@@ -16,6 +15,7 @@ from edgeroute.domain.errors import EdgeRouteError
 from tests.conftest import STARTER
 from tests.e2e.conftest import chat, workers_of
 from tests.e2e.lan_rig import (
+    FIRST_OF_1970,
     WORDS,
     Machine,
     Network,
@@ -151,20 +151,6 @@ def test_a_machine_that_thinks_it_is_1970_takes_part(net: Network) -> None:
     assert told["target"] == "lap/small"
     assert desk.house.json("explain", told["id"])["target"] == "lap/small"
     assert desk.house.run("audit", "verify").returncode == 0
-
-
-FIRST_OF_1970 = {
-    "LD_PRELOAD": str(
-        distribution("libfaketime").locate_file(
-            "libfaketime/vendor/libfaketime/src/libfaketime.so.1"
-        )
-    ),
-    "FAKETIME": "@1970-01-01 00:01:00",
-    "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    "NO_FAKE_STAT": "1",
-    "TZ": "UTC",
-}
-"""A process's clock alone: that of the machine cannot be set for a test."""
 
 
 def test_a_real_model_answers_over_the_link_as_it_does_at_home(net: Network) -> None:
