@@ -19,7 +19,7 @@ from edgeroute.mesh import tls
 from edgeroute.mesh.identity import Identity
 from edgeroute.mesh.link import Link
 from edgeroute.mesh.listening import dial
-from edgeroute.mesh.liveness import retry_wait_s
+from edgeroute.mesh.liveness import EVERY_S, retry_wait_s
 from edgeroute.mesh.networks import join, split
 from edgeroute.mesh.provider import PeerProvider
 from edgeroute.mesh.trust import TrustStore
@@ -98,10 +98,12 @@ class Calling:
         while True:
             link = self._links.get(known.peer.id) or await self._call(known)
             if link is not None:
-                failures = 0
+                since = self._world.clock()
                 known.away = await link.closed
-                continue
-            failures += 1
+                if self._world.clock() - since > EVERY_S:
+                    failures = 0
+                    continue
+            failures += 1  # a link that one of both hung up on at once is none
             known.wake.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(retry_wait_s(failures, self._world.draw())):

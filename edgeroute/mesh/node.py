@@ -246,6 +246,7 @@ class Node:
     def told(self, link: Link, message: Heard | Findings) -> None:
         """See `link.House`."""
         self._exchange.told(link, message)
+        self._exchange.tell(self._links)
 
     def answer(self, peer: Peer, method: Method, body: bytes) -> AsyncGenerator[Chunk, None]:
         """See `link.House`."""

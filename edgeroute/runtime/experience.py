@@ -32,6 +32,7 @@ from edgeroute.wire.findings import MOST_TOLD, Bucket, Column, Findings, Heard
 
 MOST_HELD: Final = 16384
 """Buckets of one peer, 3 MB: five apps that judge eight models in ten tasks, and forty of each."""
+_LOOK_AT: Final = 4096
 _FILE = re.compile(r"[0-9a-f]{64}")
 _PROBED = re.compile(PROBES + r"[0-9a-f]{16}")
 
@@ -55,6 +56,7 @@ class Experience:
         self._run = run
         self._number = 0
         self._changed: dict[BucketKey, int] = {}  # own ones, the latest change last
+        self._look_at = _LOOK_AT
         self._heard: dict[DeviceId, Heard] = {}
         self._note(self._buckets.rows())
 
@@ -71,6 +73,9 @@ class Experience:
                 self._number += 1
                 self._changed.pop(key, None)
                 self._changed[key] = self._number
+        if len(self._changed) > self._look_at:  # many are of buckets that count no more
+            kept = {k: n for k, n in self._changed.items() if self._buckets.at(k) is not None}
+            self._changed, self._look_at = kept, 2 * len(kept) + _LOOK_AT
 
     def findings(self, heard: Heard) -> Findings | None:
         """What a peer has not heard, as much of it as one message takes; `None` of nothing."""

@@ -12,6 +12,7 @@ from tests.e2e.lan_rig import (
     Machine,
     Network,
     ask,
+    fingerprint,
     linked,
     network,
     pair_quietly,
@@ -40,9 +41,7 @@ def judge(machine: Machine, verdict: str, times: int) -> None:
 
 def device(of: Machine, at: Machine) -> str:
     """What a machine is called among the origins of a peer's journal."""
-    with of.house.client() as client:
-        fingerprint = client.get("/edgeroute/peers")["fingerprint"]
-    return next(p["id"] for p in peers(at) if p["fingerprint"] == fingerprint)
+    return next(str(p["id"]) for p in peers(at) if p["fingerprint"] == fingerprint(of))
 
 
 def counts(machine: Machine, origin: str) -> list[Row]:

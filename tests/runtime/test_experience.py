@@ -26,6 +26,7 @@ from edgeroute.domain.peer import DeviceId
 from edgeroute.routing.buckets import MOST_REMOTE, MOST_REMOTE_IN_ALL
 from edgeroute.routing.candidates import Roster
 from edgeroute.routing.quality import CELLS, Quality
+from edgeroute.runtime import experience as experiences
 from edgeroute.runtime.experience import MOST_HELD, Experience
 from edgeroute.wire.findings import MOST_TOLD, Bucket, Column, Findings, Heard
 from edgeroute.wire.framing import MAX_FRAME, encode
@@ -142,6 +143,16 @@ def test_a_long_memory_is_told_in_messages_that_fit() -> None:
     assert len(told) > 1
     assert all(len(findings.buckets) <= MOST_TOLD for findings in told)
     assert all(len(encode(findings)) < 16 << 10 for findings in told)
+    assert other.rows("one") == one.rows(HERE)
+
+
+def test_what_nobody_hears_is_not_kept_for_them_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(experiences, "_LOOK_AT", 16)
+    one, other = Machine("one"), Machine("other")
+    for _ in range(120 * EVENTS_PER_BUCKET):
+        one.judge("x", CODING, FILE, GOOD)
+    assert len(one.experience._changed) < 400  # of 480 that there were, 160 count
+    one.tell(other)
     assert other.rows("one") == one.rows(HERE)
 
 
