@@ -11,6 +11,11 @@ echo workers at a token rate, since all machines share these cores. Needs to be 
 - answered_after_node_death_share: of the requests of a burst that had no token when one of three
   machines was killed, those that were answered.
 - idle_bytes_per_s: bytes over a machine's card, both ways, with one peer and nothing to do.
+- hedged_p99_ratio: 99th percentile of the first token where two machines answer for a third and the
+  one that does is stopped for half a second again and again, over the same of requests for which
+  nobody waits, since those are not hedged.
+- sync_ms: what a line of the audit log takes to be on the disk, beside the first tokens: nothing is
+  sent before it is, so that it is part of what a peer's answer adds.
 """
 
 from __future__ import annotations
@@ -18,6 +23,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -31,16 +38,19 @@ from typing import Any
 import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from clients import Answer, Question, ask
+from clients import Answer, Question, ask, wave
 
 from tests.e2e.conftest import chat
-from tests.e2e.lan_rig import Machine, Network, network
+from tests.e2e.lan_rig import Machine, Network, linked, network, pair_quietly, peers
 
 WORDS = "one two three four five six seven eight nine ten " * 2
 RATE = 40.0
 """Tokens per second of a stream: a burst is bound by it, and not by the cores that all share."""
 SLOTS = 4
 MEANWHILE_S = 0.7
+STALL_S = 0.5
+CALM = 40
+"""Requests between two stalls: at least one in a hundred then meets one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +61,13 @@ class Size:
     pairs: int
     burst: int
     idle_s: float
+    stalls: int
 
 
-FULL, QUICK = Size(5, 200, 96, 30.0), Size(2, 40, 36, 8.0)
+FULL, QUICK = Size(5, 200, 96, 30.0, 12), Size(2, 40, 36, 8.0, 3)
 
 
-def peers(machine: Machine) -> list[dict[str, Any]]:
-    with machine.house.client() as client:
-        return list(client.get("/edgeroute/peers")["peers"])
-
-
-def wait_for(true: Callable[[], bool]) -> float:
+def wait_for(true: Callable[[], object]) -> float:
     """Seconds until something is so, looked at every ten milliseconds."""
     began, pause = time.perf_counter(), threading.Event()
     while not true():
@@ -71,28 +77,18 @@ def wait_for(true: Callable[[], bool]) -> float:
     return time.perf_counter() - began
 
 
-def all_linked(machine: Machine, count: int) -> bool:
-    found = peers(machine)
-    return len(found) == count and all(peer["linked"] and peer["models"] for peer in found)
-
-
-def start(machine: Machine) -> int:
+def start(machine: Machine) -> None:
     machine.house.add_echo("echo", tok_s=RATE)
-    return int(machine.house.start().pid)
+    machine.house.start()
 
 
-def pair(shows: Machine, types: Machine) -> None:
-    with shows.house.client() as one, types.house.client() as other:
-        code = one.post("/edgeroute/pairing/open", {})["code"]
-        other.post("/edgeroute/pair", {"code": code, "address": shows.address})
-
-
-def first_token_s(machine: Machine, model: str) -> float:
+def first_token_s(machine: Machine, model: str, **fields: Any) -> float:
     """Seconds to the first piece of text of one streamed answer."""
     with machine.house.client() as client:
         client.get("/healthz")  # the connection stands
         began = time.perf_counter()
-        events = client.stream("/v1/chat/completions", chat("hi", model=model, stream=True))
+        body = chat("hi", model=model, stream=True, **fields)
+        events = client.stream("/v1/chat/completions", body)
         for event in events:
             if event["choices"] and event["choices"][0]["delta"].get("content"):
                 took = time.perf_counter() - began
@@ -112,18 +108,31 @@ def discovery_s(desk: Machine, lap: Machine, rounds: int) -> list[float]:
             trusted.write_text(json.dumps([{**peer, "addresses": []} for peer in known]))
         desk.house.start()
         lap.house.start()
-        took.append(wait_for(lambda: all_linked(lap, 1)))
+        took.append(wait_for(lambda: linked(lap)))
     return took
 
 
-def added_ttft_ms(desk: Machine, lap: Machine, pairs: int) -> tuple[float, float, float]:
-    """Added milliseconds in the median, and the medians themselves: by the peer, and its own."""
-    afar, own = [], []
+def first_tokens_ms(desk: Machine, lap: Machine, pairs: int) -> tuple[float, float, float]:
+    """Milliseconds in the median: by the peer, its own, and a record's way to the disk, in turn."""
+    afar, own, synced = [], [], []
     for _ in range(pairs):
         afar.append(first_token_s(lap, "desk/echo"))
         own.append(first_token_s(desk, "echo"))
-    far_ms, own_ms = (1e3 * statistics.median(times[5:]) for times in (afar, own))
-    return far_ms - own_ms, far_ms, own_ms
+        synced.append(sync_s(lap.house.folders.state / "like-audit.jsonl"))
+    far_ms, own_ms, sync_ms = (1e3 * statistics.median(each[5:]) for each in (afar, own, synced))
+    return far_ms, own_ms, sync_ms
+
+
+def sync_s(path: Path) -> float:
+    """Seconds in which a line as long as an audit record is on the disk."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        began = time.perf_counter()
+        os.write(file, b"x" * 400)
+        os.fdatasync(file)
+        return time.perf_counter() - began
+    finally:
+        os.close(file)
 
 
 @dataclass(slots=True)
@@ -153,6 +162,16 @@ async def burst(
     return time.perf_counter() - began, waiting
 
 
+def learn_rates(here: Machine) -> None:
+    """Have all three machines be known for as fast as they are, which takes some answers."""
+    for model in ("echo", "desk/echo", "attic/echo"):
+        door = Door(str(here.house.folders.http_socket), model=model)
+        asyncio.run(wave(door, [[Question("one two")] * 4] * SLOTS))
+    wait_for(lambda: all(model["decode_tok_s"] < 2 * RATE and model["warm"]
+                         for peer in peers(here) for model in peer["models"]
+                         if model["id"] == "echo"))  # fmt: skip
+
+
 def burst_ratio(here: Machine, count: int) -> float:
     alone_s, _ = asyncio.run(burst(here, count, {"edgeroute": {"on_device": "only"}}, nothing))
     shared_s, _ = asyncio.run(burst(here, count, {}, nothing))
@@ -166,10 +185,45 @@ def nothing() -> None:
 
 
 def death_share(here: Machine, count: int, victim: int) -> tuple[float, int]:
-    """The share that was answered of those without a token, and how many those were."""
+    """The share that was answered of those without a token, and how many those were.
+
+    What broke off after a token had begun: it was on its way to us when the machine died.
+    """
     process = psutil.Process(victim)
-    _, waiting = asyncio.run(burst(here, count, {}, process.kill))
+    _, unheard = asyncio.run(burst(here, count, {}, process.kill))
+    waiting = [answer for answer in unheard if answer.ended or not answer.times]
     return sum(answer.ended > 0 for answer in waiting) / max(len(waiting), 1), len(waiting)
+
+
+def stalled_s(here: Machine, daemons: Mapping[str, int], fields: Mapping[str, Any]) -> list[float]:
+    """First tokens one after the other, before and while the machine that answers is stopped."""
+    before = {peer["name"]: peer["asked"] for peer in peers(here)}
+    times = [first_token_s(here, "auto", **fields) for _ in range(CALM)]
+    asked = {peer["name"]: peer["asked"] - before[peer["name"]] for peer in peers(here)}
+    victim = psutil.Process(daemons[max(asked, key=asked.__getitem__)])
+    victim.suspend()
+    resuming = threading.Timer(STALL_S, victim.resume)
+    resuming.start()
+    while resuming.is_alive():
+        times.append(first_token_s(here, "auto", **fields))
+    resuming.join()
+    wait_for(lambda: linked(here, len(daemons)))
+    return times
+
+
+def hedged_p99_ms(here: Machine, daemons: Mapping[str, int], stalls: int) -> tuple[float, float]:
+    """Milliseconds of the slowest in a hundred, with hedges and without, in turn."""
+    for name in daemons:
+        for _ in range(CALM):
+            first_token_s(here, f"{name}/echo")  # when each is late, is known then
+    hedged, plain = [], []
+    for _ in range(stalls):
+        hedged += stalled_s(here, daemons, {})
+        plain += stalled_s(here, daemons, {"edgeroute": {"priority": "background"}})
+    with_ms, without_ms = (
+        1e3 * statistics.quantiles(times, n=100)[98] for times in (hedged, plain)
+    )
+    return with_ms, without_ms
 
 
 def card_bytes(machine: Machine) -> int:
@@ -186,13 +240,7 @@ def idle_bytes_per_s(machine: Machine, seconds: float) -> float:
     return (card_bytes(machine) - before) / seconds
 
 
-def measure(net: Network, size: Size) -> dict[str, float]:
-    config = f"slots = {SLOTS}"
-    desk, lap = (net.add(name=name, config=config) for name in ("desk", "lap"))
-    for machine in (desk, lap):
-        start(machine)
-    pair(desk, lap)
-    wait_for(lambda: all_linked(lap, 1))
+def of_two(desk: Machine, lap: Machine, size: Size) -> dict[str, float]:
     found: dict[str, float] = {}
     times = discovery_s(desk, lap, size.discoveries)
     found["discovery_s"] = statistics.median(times)
@@ -200,23 +248,50 @@ def measure(net: Network, size: Size) -> dict[str, float]:
     found["idle_bytes_per_s"] = idle_bytes_per_s(lap, size.idle_s)
     print(f"idle, one peer        {found['idle_bytes_per_s']:.0f} bytes/s both ways")
     first_token_s(desk, "echo")
-    found["added_ttft_ms"], far_ms, own_ms = added_ttft_ms(desk, lap, size.pairs)
-    print(f"first token           {far_ms:.2f} ms by a peer, {own_ms:.2f} ms its own")
-    attic = net.add(name="attic", config=config)
-    victim = start(attic)
-    pair(lap, attic)
-    wait_for(lambda: all_linked(lap, 2))
-    for model in ("echo", "desk/echo", "attic/echo"):
-        first_token_s(lap, model)  # all are warm
-    wait_for(lambda: all(model["warm"] for p in peers(lap) for model in p["models"]
-                         if model["id"] == "echo"))  # fmt: skip
-    found["burst_3_nodes_ratio"] = burst_ratio(lap, size.burst)
-    print(f"burst of {size.burst:<12} {found['burst_3_nodes_ratio']:.2f} of one machine's time")
-    found["answered_after_node_death_share"], count = death_share(lap, size.burst, victim)
+    far_ms, own_ms, found["sync_ms"] = first_tokens_ms(desk, lap, size.pairs)
+    found["added_ttft_ms"] = far_ms - own_ms
     print(
-        f"after a death         {found['answered_after_node_death_share']:.0%} of {count} answered"
+        f"first token           {far_ms:.2f} ms by a peer, {own_ms:.2f} ms its own; "
+        f"a line is on the disk in {found['sync_ms']:.2f} ms"
     )
     return found
+
+
+def of_three(lap: Machine, attic: Machine, size: Size) -> dict[str, float]:
+    learn_rates(lap)
+    ratio = burst_ratio(lap, size.burst)
+    print(f"burst of {size.burst:<12} {ratio:.2f} of one machine's time")
+    share, count = death_share(lap, size.burst, attic.house.status()["pid"])
+    print(f"after a death         {share:.0%} of {count} answered")
+    return {"burst_3_nodes_ratio": ratio, "answered_after_node_death_share": share}
+
+
+def of_a_stall(desk: Machine, attic: Machine, pocket: Machine, size: Size) -> dict[str, float]:
+    daemons = {"desk": desk.house.status()["pid"], "attic": attic.house.status()["pid"]}
+    hedged_ms, plain_ms = hedged_p99_ms(pocket, daemons, size.stalls)
+    print(f"one stalls, p99       {hedged_ms:.0f} ms with hedges, {plain_ms:.0f} ms without")
+    return {"hedged_p99_ratio": hedged_ms / plain_ms}
+
+
+def measure(net: Network, size: Size) -> dict[str, float]:
+    config = f"slots = {SLOTS}"
+    desk, lap = (net.add(name=name, config=config) for name in ("desk", "lap"))
+    for machine in (desk, lap):
+        start(machine)
+    pair_quietly(desk, lap)
+    wait_for(lambda: linked(lap))
+    found = of_two(desk, lap, size)
+    attic, pocket = net.add(name="attic", config=config), net.add(name="pocket")
+    start(attic)
+    pocket.house.start()  # without a model worth asking
+    for machine in (desk, attic):
+        pair_quietly(machine, pocket)
+    wait_for(lambda: linked(pocket, 2))
+    found |= of_a_stall(desk, attic, pocket, size)
+    pocket.house.run("stop")
+    pair_quietly(attic, lap)
+    wait_for(lambda: linked(lap, 2))
+    return found | of_three(lap, attic, size)
 
 
 def main() -> None:
@@ -224,6 +299,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the machines are removed then too
     with network() as net:
         found = measure(net, QUICK if options.quick else FULL)
     if options.json:

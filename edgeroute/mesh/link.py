@@ -43,7 +43,7 @@ from edgeroute.wire.rpc import Cancel, Ended, Failed, Piece
 
 _log = logging.getLogger(__name__)
 
-MAX_ASKED = 64
+MAX_ASKED = 128
 """Unanswered questions of one peer."""
 MAX_BODY = 4 << 20
 """Bytes of a question."""
@@ -129,6 +129,7 @@ class Link(asyncio.Protocol):
         self._outgoing: dict[int, tuple[asyncio.Task[None], Window]] = {}
         self._last_asked = 0
         self._retired = False
+        self._heard = asyncio.Event()
         self._writable = asyncio.Event()
         self._writable.set()
         self.why = "the connection broke off"
@@ -177,6 +178,7 @@ class Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take every message that the bytes complete."""
         self._live.heard(self._clock())
+        self._heard.set()
         try:
             for message in self._inbox.feed(data):
                 if self._transport is None or self._transport.is_closing():
@@ -220,6 +222,7 @@ class Link(asyncio.Protocol):
             raise self._unreachable()
         self._incoming[number] = incoming
         self.asked += 1
+        self._live.asked()
         self._send(Ask(number, method, body))
         try:
             while (chunk := await incoming.next()) is not None:
@@ -230,6 +233,19 @@ class Link(asyncio.Protocol):
             del self._incoming[number]
             if not incoming.ended:
                 self._send(Cancel(number))
+
+    async def answers(self) -> bool:
+        """Whether the other end says anything soon, where something of ours waits for it."""
+        if not self._live.is_awaited:
+            return True
+        self._heard.clear()
+        self._send(Ping(self._live.ping(self._clock())))
+        try:
+            async with asyncio.timeout(self._live.patience_s):
+                await self._heard.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def offer(self, offer: Offer) -> None:
         """Tell the peer what would be done for it."""

@@ -9,6 +9,9 @@ EVERY_S: Final = 2.0
 """Between two signs of life."""
 _SILENT_S: Final = 6.5
 """Three signs missed, and half a second for the way: the machine, or the way to it, is gone."""
+_PATIENCE_S: Final = 0.1
+_PATIENCE_RTTS: Final = 4.0
+"""Signs of life are answered by the event loop, whatever its models do."""
 _WEIGHT: Final = 0.3
 """Of the newest round trip."""
 _WAITS_S: Final = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -21,10 +24,12 @@ class Liveness:
 
     Attributes:
         rtt_s: Seconds there and back, smoothed; `None` before the first answer.
+        is_awaited: Something that it answers was sent, and nothing has come since.
     """
 
     def __init__(self, now: float) -> None:
         self.rtt_s: float | None = None
+        self.is_awaited = False
         self._heard_at = now
         self._pinged_at: float | None = None
         self._number = 0
@@ -33,11 +38,17 @@ class Liveness:
         """A sign of life is sent; the number that it carries."""
         self._number += 1
         self._pinged_at = now
+        self.is_awaited = True
         return self._number
+
+    def asked(self) -> None:
+        """A question is sent."""
+        self.is_awaited = True
 
     def heard(self, now: float) -> None:
         """Something came."""
         self._heard_at = now
+        self.is_awaited = False
 
     def answered(self, number: int, now: float) -> None:
         """A sign of life came back; one that is not the last sent tells nothing."""
@@ -46,6 +57,11 @@ class Liveness:
         took = now - self._pinged_at
         self._pinged_at = None
         self.rtt_s = took if self.rtt_s is None else self.rtt_s + _WEIGHT * (took - self.rtt_s)
+
+    @property
+    def patience_s(self) -> float:
+        """Seconds in which a machine that is well answers a sign of life."""
+        return max(_PATIENCE_S, _PATIENCE_RTTS * (self.rtt_s or 0.0))
 
     def gone(self, now: float) -> bool:
         """Whether it has been silent for too long."""

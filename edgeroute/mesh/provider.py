@@ -78,9 +78,12 @@ class PeerProvider:
         return self._targets
 
     async def probe(self) -> None:
-        """See `ports.Provider`; the link knows without asking."""
-        if self._link() is None:
+        """See `ports.Provider`; the link knows, unless something waits to be answered."""
+        link = self._link()
+        if link is None:
             raise DestinationUnreachable(f"{self.name} cannot be reached: {self._away()}")
+        if not await link.answers():
+            raise DestinationUnreachable(f"{self.name} says nothing just now")
         if not self._targets:
             raise DestinationUnreachable(
                 f"{self.name} offers nothing: {self._offer.withheld or 'it has no model to offer'}"

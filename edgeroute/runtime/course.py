@@ -80,7 +80,8 @@ class Course:
         """Who is to be asked, or nobody any more."""
         if not self.goes_on:
             return None
-        step = self._waiting.popleft()
+        step = self._of_this_machine() or self._waiting[0]
+        self._waiting.remove(step)
         self._asked[step.target] += 1
         return step
 
@@ -105,6 +106,14 @@ class Course:
         pause_s = self._pause_s(step.target, error)
         if pause_s is not None and pause_s < (self._left_s() or math.inf):
             self._waiting.append(Step(step.ranked, "repeat", self._means.clock() + pause_s))
+
+    def _of_this_machine(self) -> Step | None:
+        """Who is asked last where all others were elsewhere: the network may be the reason."""
+        elsewhere = self._means.places.elsewhere
+        asked = [target for target, times in self._asked.items() if times]
+        if self._asked.total() < _ASKINGS - 1 or not all(map(elsewhere, asked)):
+            return None
+        return next((step for step in self._waiting if not elsewhere(step.target)), None)
 
     def _is_as_good(self, other: Ranked, late: Ranked) -> bool:
         """Whether it sees no more of the request than the late one, and needs no load."""

@@ -165,6 +165,7 @@ class Execution:
             await asking.begin(bear, lambda: self._left_s)
 
         def second() -> Asking | None:
+            self._means.places.doubt(step.target)
             other = course.hedge(step)
             return None if other is None else self._asking(other)
 

@@ -30,6 +30,10 @@ class Places:
         self._pool.refuse_if_closing()
         return self._providers.open(target)
 
+    def doubt(self, target: ModelId) -> None:
+        """A provider's target is late: whether anybody is there, is worth a look."""
+        self._providers.doubt(target)
+
     def elsewhere(self, target: ModelId) -> bool:
         """Whether a target is a provider's, and not the pool's."""
         return target in self._providers

@@ -37,6 +37,8 @@ _PROBE_EVERY_S = 300.0
 """What is there is asked for its list again; that it has gone, the next request tells."""
 _RETRY_S = (1.0, 2.0, 4.0, 5.0)
 """After a failed probe; back within five seconds of a link's return, one small request each."""
+_LATE_S = 0.2
+"""Between two looks for the sake of late answers: one in twenty is late."""
 _REFUSED_S = 60.0
 """A key or an account does not come right by itself."""
 _BOUND_BYTES = 40
@@ -144,7 +146,7 @@ class Providers:
             UnknownModel: It is no longer offered.
             Resting: Its time is not over, as was learnt since it was chosen.
         """
-        state = self._states.get(target) or self._states[target.partition("/")[0]]
+        state = self._state(target)
         found = next((t for t in state.provider.targets() if t.id == target), None)
         if found is None:
             raise UnknownModel(f"{target} is no longer there")
@@ -157,6 +159,11 @@ class Providers:
         except EdgeRouteError as error:
             self._note(state, target, error)
             raise
+
+    def doubt(self, target: ModelId) -> None:
+        """A target is late: look whether its provider is there at all."""
+        if target in self:
+            self._doubt(self._state(target), _LATE_S)
 
     async def run(self) -> None:
         """Probe every provider until cancelled."""
@@ -200,6 +207,9 @@ class Providers:
             }
             for name, state in self._states.items()
         ]
+
+    def _state(self, target: ModelId) -> _State:
+        return self._states.get(target) or self._states[target.partition("/")[0]]
 
     async def _watch(self, state: _State) -> None:
         while True:
@@ -275,9 +285,9 @@ class Providers:
             self.version += 1
             asyncio.get_running_loop().call_later(rest_s, self._end_rest, state, target)
 
-    def _doubt(self, state: _State) -> None:
+    def _doubt(self, state: _State, unless_within_s: float = _RETRY_S[0]) -> None:
         """Look now whether it is there at all, unless that has just been done."""
-        if self._clock() - state.probed_at >= _RETRY_S[0] and state.error is None:
+        if self._clock() - state.probed_at >= unless_within_s and state.error is None:
             state.retry_at = self._clock()
             state.wake.set()
 

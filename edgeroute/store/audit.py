@@ -142,6 +142,14 @@ class AuditLog:
         else:
             for *_, written in batch:
                 written.set_result(None)
+            self._tell_head(self._open)
+
+    def _tell_head(self, opened: "_Open") -> None:
+        """What is written may go; the head, which may be behind, holds nobody up."""
+        try:
+            opened.write_head()
+        except OSError:
+            self._let_go()
 
     def _let_go(self) -> None:
         if self._open is not None:
@@ -196,7 +204,10 @@ class _Open:
             raise
         self._size += len(data)
         self._head = head
-        _write_head(self._folder, head)
+
+    def write_head(self) -> None:
+        """Say how many records there are, and begin a new segment where this one is full."""
+        _write_head(self._folder, self._head)
         if self._size >= _SEGMENT_BYTES:
             self._turn_over()
 

@@ -287,3 +287,21 @@ async def test_a_draining_daemon_sends_nothing() -> None:
         with pytest.raises(ShuttingDown):
             await outcome_of(line, public("hello"))
     assert sink.sent == []
+
+
+async def test_after_two_failures_elsewhere_the_last_to_be_asked_is_a_model_of_ones_own() -> None:
+    """Whatever else is planned before it: the network may be the reason."""
+    far = [
+        FakeProvider(replace(CLOUD, id=ModelId(f"{name}/big")), name=name)
+        for name in ("one", "two", "three")
+    ]
+    for provider in far:
+        provider.fails = Overloaded("too many questions", retry_after_s=60.0)
+    own = card("own", EchoBehaviour(), 0.5)
+    async with probed(build_line(own, providers=far)) as line:
+        async with line.dispatcher.answer(public("two plus two")) as answer:
+            planned = [ranked.target for ranked in answer.decision.plan]
+            assert await text_of(answer) == "two plus two"
+        assert planned.index(ModelId("own")) == 3
+        attempts = line.observer.outcomes[-1].attempts
+        assert [attempt.target for attempt in attempts] == [*planned[:2], "own"]

@@ -60,6 +60,7 @@ async def test_where_the_first_is_late_who_speaks_first_answers() -> None:
         assert outcome.total_s == pytest.approx(0.9 + 0.5, abs=0.01)
         assert len(far.sent) == 1
         assert not line.book.holds  # who was outrun is settled
+        assert (box.probes, far.probes) == (2, 1)  # whether anybody is there, was looked at
 
 
 async def test_the_late_one_may_still_win() -> None:

@@ -707,3 +707,23 @@ async def listening(
         finally:
             accepting.cancel()
             await asyncio.gather(accepting, return_exceptions=True)
+
+
+async def test_a_peer_with_a_question_that_says_nothing_is_not_there_until_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with paired(tmp_path) as (a, b):
+        desk = b.peer("desk")
+        heard = Link.data_received
+        lost: list[tuple[Link, bytes]] = []
+        monkeypatch.setattr(Link, "data_received", lambda link, data: lost.append((link, data)))
+        asked = asyncio.create_task(answer(desk))
+        await asyncio.sleep(0)  # it is asked in its first step
+        assert b.told("desk")["asked"] == 1
+        with pytest.raises(DestinationUnreachable, match="desk says nothing just now"):
+            await desk.probe()
+        monkeypatch.setattr(Link, "data_received", heard)
+        for link, data in lost:
+            link.data_received(data)
+        assert await asked == a.host.chunks
+        await desk.probe()

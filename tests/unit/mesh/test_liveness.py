@@ -27,6 +27,17 @@ def test_only_the_last_sign_tells_the_way() -> None:
     assert live.rtt_s == pytest.approx(0.25 + 0.3 * 0.1)
 
 
+def test_a_machine_is_waited_for_from_a_question_to_the_next_word() -> None:
+    live, awaited = Liveness(0.0), []
+    for step in (live.asked, lambda: live.heard(1.0), lambda: live.ping(2.0)):
+        awaited.append(live.is_awaited)
+        step()
+    assert [*awaited, live.is_awaited] == [False, True, False, True]
+    assert live.patience_s == 0.1
+    live.answered(live.ping(3.0), 3.4)
+    assert live.patience_s == pytest.approx(4 * 0.4)
+
+
 @given(st.integers(1, 10_000), st.floats(0, 1))
 def test_a_lost_peer_is_called_again_within_five_seconds(failures: int, draw: float) -> None:
     assert 0.1 < retry_wait_s(failures, draw) < 5.0
