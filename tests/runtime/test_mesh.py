@@ -374,6 +374,8 @@ async def test_a_machine_that_has_slept_looks_for_its_peers_anew(
         assert await answer(a.peer("lap"))
         assert a.told("lap")["answered"] == 0 < b.told("desk")["answered"]
         b.slept_s = 3600.0
+        for link in tuple(b.node._links.values()):
+            link._beat()  # before it hears what desk has said since
         await b.elsewhere.until(lambda: b.told("desk")["linked"] and not b.told("desk")["answered"])
         await a.elsewhere.until(lambda: a.told("lap")["linked"] and not a.told("lap")["asked"])
         assert await answer(a.peer("lap"))
