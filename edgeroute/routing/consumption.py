@@ -31,7 +31,10 @@ _NOISE = 0.1
 _FORGET = 0.98
 """Weight of the last query against the one before it: some fifty count."""
 _MOST_SURPRISE = 4.0
-"""Standard deviations that one query may teach; beyond, something else ran."""
+"""Standard deviations beyond which something else ran: no query widens the spread by more."""
+_MOST_PULL = 1.5
+"""Standard deviations by which one query may pull the fit (Huber): what disturbs a query only ever
+adds to it, so that a plain mean says too much of all of them."""
 _SETTLED = 10
 NINE_IN_TEN = 1.645
 """Standard deviations of a normal distribution on either side."""
@@ -110,21 +113,26 @@ def learn(fit: Consumption, lengths: Lengths, joules: float, quality: Quality) -
     predicted = float(theta @ x)
     scale = max(predicted, 0.1 * joules, 1e-9)
     row, surprise = x / scale, (joules - predicted) / scale
+    pull = surprise
     if fit.queries >= _SETTLED:
-        most = _MOST_SURPRISE * fit.spread
-        surprise = min(max(surprise, -most), most)
+        surprise = _within(surprise, _MOST_SURPRISE * fit.spread)
+        pull = _within(surprise, _MOST_PULL * fit.spread)
     doubt = float(row @ covariance @ row)  # how far off it may be for not knowing theta
     gain = covariance @ row / (_FORGET + doubt)
     updated = (covariance - np.outer(gain, row @ covariance)) / _FORGET
     newest = max(1.0 / (fit.queries + 1), 1.0 - _FORGET**2)
     return replace(
         fit,
-        theta=tuple((theta + gain * surprise).tolist()),
+        theta=tuple((theta + gain * pull).tolist()),
         covariance=tuple(((updated + updated.T) / 2).ravel().tolist()),
         queries=fit.queries + 1,
         variance=fit.variance + newest * (surprise**2 / (1.0 + doubt) - fit.variance),
         quality=quality,
     )
+
+
+def _within(value: float, most: float) -> float:
+    return min(max(value, -most), most)
 
 
 def predict(rates: EnergyRates, lengths: Lengths) -> Energy:
