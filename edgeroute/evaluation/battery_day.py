@@ -158,6 +158,8 @@ def replay(
             account.price.note(Choice(asked.worth, asked.joules, asked.background), now)
             account.spend(asked.joules[at])
             chosen.append(at)
+        for later in range(hour, _HOURS):
+            account.accrue(allowed[later], midnight + (later + 1) * _HOUR_S)
         found.append(_sum(day, chosen, sum(allowed)))
     return found
 

@@ -3,7 +3,8 @@
 Owns the price. Who asks when (`usual_day`), and what there was to choose from then, is learnt by
 the hour of the day. For all who are still expected today a plan is made with what is left: first
 everybody gets the cheapest target, then the upgrades that give most for a joule, as far as the
-joules go. The price is what the first upgrade gives per joule that is not in the plan, so whoever
+joules go. What is left is what was not used and what the day should still allow (`allowance`).
+The price is what the first upgrade gives per joule that is not in the plan, so whoever
 pays it keeps to the plan. It is made again for every request: what was misjudged is spread over all
 that is left of the day. In the morning a plan is little more than a guess, and what days before
 came to is the better one: the price moves from theirs to the plan's as today's requests come in. It
@@ -23,19 +24,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeroute.domain.decision import Decision
+from edgeroute.routing.allowance import Allowance
 from edgeroute.routing.usual_day import DAY_S, HOUR_S, HOURS, Demand
 
-_REMEMBERED = 512
-"""Decisions whose choices stand for those to come: a day's or two."""
+_REMEMBERED = 2048
+"""Decisions whose choices stand for those to come: a week's. Few of them take most of the joules,
+so that a day's are too small a sample."""
 _TELLING = 8
 """Choices of an hour that stand for that hour alone."""
 _HIGHEST = 1e3
 """A price at which a joule is worth a thousand answers; nothing is chosen for quality any more."""
 _BACKGROUND = 2.0
 """What nobody waits for pays so many times the price."""
-_LATER = 0.04
+_LATER = 0.03
 """Part of what is allowed in an hour from now that is not counted on, and as much again for each
-hour after it: an allowance may be cut until then."""
+hour after it: an allowance may be cut until then, and more may be asked."""
 _KEPT = 0.7
 """Of what a day before says about the price of the next one."""
 _FAR = math.log(8.0)
@@ -209,6 +212,7 @@ class Account:
 
     def __init__(self, day_s: float) -> None:
         self.price = Price()
+        self._allowance = Allowance()
         self._left_j = 0.0
         self._at = day_s
         self._log_price = 0.0
@@ -218,11 +222,18 @@ class Account:
     def accrue(self, per_hour: float, day_s: float) -> None:
         """Time has passed until `day_s`; `per_hour` was allowed in it."""
         if day_s // DAY_S != self._at // DAY_S:
-            self._left_j, self._at = 0.0, day_s - day_s % DAY_S
+            midnight = self._at - self._at % DAY_S + DAY_S
+            self._grant(per_hour, midnight)
+            self._left_j, self._at = 0.0, max(midnight, day_s - day_s % DAY_S)
             self._spent_j *= _KEPT
             self._spent_log_j *= _KEPT
-        self._left_j += per_hour * max(0.0, day_s - self._at) / HOUR_S
+        self._grant(per_hour, day_s)
         self._at = day_s
+
+    def _grant(self, per_hour: float, until: float) -> None:
+        allowed = per_hour * max(0.0, until - self._at) / HOUR_S
+        self._left_j += allowed
+        self._allowance.grant(allowed, self._at)
 
     def spend(self, joules: float) -> None:
         """Somebody took so much, at the last price."""
@@ -234,7 +245,8 @@ class Account:
         """The price, where so much is allowed per hour from now on (see `Price.now`)."""
         midnight = self._at - self._at % DAY_S + DAY_S
         hours = (midnight - self._at) / HOUR_S
-        later_j = per_hour * (1.0 - math.exp(-_LATER * hours)) / _LATER
+        counted_on = (1.0 - math.exp(-_LATER * hours)) / (_LATER * hours)
+        later_j = self._allowance.to_come(per_hour, self._at) * counted_on
         planned = self.price.now(self._left_j + later_j, self._at, midnight, base)
         price = max(base, self._usual(planned, midnight))
         self._log_price = math.log(max(price, 1e-9))

@@ -76,7 +76,7 @@ class Demand:
         return today / (today + 1.0 + float(self.expected(now, until).sum()))
 
     def _usual_on(self, day: int) -> Floats | None:
-        weekend = _is_weekend(day)
+        weekend = is_weekend(day)
         found = self._usual.get(weekend) or self._usual.get(not weekend)
         return None if found is None else found.hours
 
@@ -90,7 +90,7 @@ class Demand:
         return (float(self._today.sum()) + _TODAY) / (awaited + _TODAY)
 
     def _end_day(self, day: int) -> None:
-        weekend = _is_weekend(day)
+        weekend = is_weekend(day)
         if weekend in self._usual:
             self._usual[weekend].learn(self._today)
         else:
@@ -98,6 +98,6 @@ class Demand:
         self._today[:] = 0.0
 
 
-def _is_weekend(day: int) -> bool:
+def is_weekend(day: int) -> bool:
     """Of a day's number; 1970-01-01, the number 0, was a Thursday."""
     return (day + 3) % 7 >= 5  # noqa: PLR2004 - Saturday and Sunday
