@@ -13,7 +13,7 @@ from edgeroute.domain.units import ModelId
 from edgeroute.wire.frames import Cancel, Forget, Threads
 from tests.contract.worker_process import GREEDY, Answer, Worker, loaded
 
-REQUESTS = 3000
+REQUESTS = 10_000
 WARM = 500
 """Requests after which caches are full: token texts, template, buffers of samplers."""
 GROWTH = 16 << 20
