@@ -17,7 +17,8 @@ EVENTS_PER_BUCKET = 32
 HERE: Final = "here"
 """This machine among the origins of what it counts itself; to others its certificate names it."""
 PROBES: Final = "probes/"
-"""Begins the app of an origin that counts probes, which are the same questions everywhere."""
+"""Begins the app of an origin that counts probes, which are the same questions everywhere; no other
+app has a slash in its name."""
 
 
 def origin_of(machine: str, app: str) -> str:

@@ -193,8 +193,8 @@ class _Column:
     """
 
     def __init__(self, origin: str) -> None:
-        self.machine, _, app = origin.partition("/")
-        self.probes = app.startswith(PROBES)
+        self.machine = machine_of(origin)
+        self.probes = f"/{PROBES}" in origin
         self.newest = 0
         self._counts: dict[str, dict[int, Counts]] = {}
         self._faded: dict[str, tuple[float, float]] = {}

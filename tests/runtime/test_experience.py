@@ -172,6 +172,17 @@ def test_no_name_of_an_app_or_of_a_target_of_somebodys_own_travels() -> None:
     assert theirs.columns[0].app != told.columns[0].app
 
 
+def test_the_same_probes_on_two_machines_count_once() -> None:
+    one, two, other = Machine("one"), Machine("two"), Machine("other")
+    for peer, many in ((one, 4), (two, 7)):
+        for _ in range(many):
+            peer.judge(f"probes/{FILE[:16]}", CODING, FILE, GOOD)
+        peer.tell(other)
+        peer.tell(one if peer is two else two)
+    assert other.quality.beliefs.buckets.faded("coding", FILE, "here/x") == (7, 0, 7)
+    assert one.quality.beliefs.buckets.faded("coding", FILE, "here/x") == (4, 0, 0)
+
+
 def test_what_was_heard_is_there_after_a_restart_and_gone_with_its_peer() -> None:
     one, other = Machine("one"), Machine("other")
     one.judge("x", CODING, FILE, GOOD)
