@@ -180,7 +180,7 @@ def test_no_network_is_used_that_was_not_named(tmp_path: Path) -> None:
     lan = settings(tmp_path, "[lan]\nenabled = true\nnetworks = ['10.0.0.0/8', 'eth0']\n").lan
     assert lan is not None
     assert (lan.networks, lan.port, lan.share) == (("10.0.0.0/8", "eth0"), 47433, True)
-    assert (lan.give, lan.give_mb_s) == (True, 60.0)
+    assert (lan.give, lan.give_mb_s, lan.verdicts) == (True, 60.0, True)
 
 
 @pytest.mark.parametrize(
