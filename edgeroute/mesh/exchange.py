@@ -1,21 +1,26 @@
 """Verdicts on their way between paired machines: who wants to hear them, and how far each has.
 
-Owns the order of it. A machine that wants to hear says how far it has; from then on it is told what
-is new, one message at a time, over whichever link is in use. A message that is lost with its link
-is told again, since the next link begins with how far was heard.
+Owns the order and the pace of it. A machine that wants to hear says how far it has; from then on it
+is told what is new, a message every few seconds, over whichever link is in use. A message that is
+lost with its link is told again, since the next link begins with how far was heard.
 """
 
 import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from edgeroute.domain.errors import EdgeRouteError, InvalidRequest
 from edgeroute.domain.peer import DeviceId
 from edgeroute.mesh.link import Link
+from edgeroute.mesh.liveness import EVERY_S
 from edgeroute.mesh.world import Experience
 from edgeroute.wire.findings import Findings, Heard
 
 _log = logging.getLogger(__name__)
+
+MOST_AT_ONCE: Final = 16
+"""Messages of one peer that may come together: it sends one in `EVERY_S`, and a way that was shut
+for a while brings a few. Each takes milliseconds here."""
 
 
 class Exchange:
@@ -23,10 +28,13 @@ class Exchange:
 
     Args:
         experience: Knows what is told; `None` tells nothing and hears nobody.
+        clock: Monotonic seconds.
     """
 
-    def __init__(self, experience: Experience | None) -> None:
+    def __init__(self, experience: Experience | None, clock: Callable[[], float]) -> None:
         self._experience = experience
+        self._clock = clock
+        self._more: dict[DeviceId, tuple[float, float]] = {}  # how many may come, as of when
         self._heard: dict[DeviceId, Heard] = {}  # by those who want to hear
         self._refused: dict[DeviceId, str] = {}
 
@@ -36,18 +44,23 @@ class Exchange:
         if self._experience is not None:
             link.tell(self._experience.heard(link.peer.id))
 
-    def told(self, link: Link, message: Heard | Findings) -> None:
+    def told(self, link: Link, message: Heard | Findings) -> bool:
         """A peer wants to hear, or tells.
 
+        Returns:
+            Whether it wants to hear from now on.
+
         Raises:
-            InvalidRequest: It tells though nobody wanted to hear.
+            InvalidRequest: It tells though nobody wanted to hear, or too often.
         """
         peer = link.peer
         if isinstance(message, Heard):
+            begins = peer.id not in self._heard
             self._heard[peer.id] = message
-            return
+            return begins
         if self._experience is None:
             raise InvalidRequest("nobody here wanted to hear verdicts")
+        self._count(peer.id)
         try:
             self._experience.take(peer.id, message)
         except EdgeRouteError as error:
@@ -56,6 +69,15 @@ class Exchange:
             self._refused[peer.id] = error.message
         else:
             self._refused.pop(peer.id, None)
+        return False
+
+    def _count(self, device: DeviceId) -> None:
+        now = self._clock()
+        left, at = self._more.get(device, (MOST_AT_ONCE, now))
+        left = min(left + (now - at) / EVERY_S, MOST_AT_ONCE) - 1
+        if left < 0:
+            raise InvalidRequest("it tells of verdicts too often")
+        self._more[device] = left, now
 
     def tell(self, links: Mapping[DeviceId, Link]) -> None:
         """Tell every peer that wants to hear what it has not heard."""
@@ -76,6 +98,7 @@ class Exchange:
         """A machine is trusted no more, nor what it told."""
         self._heard.pop(device, None)
         self._refused.pop(device, None)
+        self._more.pop(device, None)
         if self._experience is not None:
             self._experience.forget(device)
 

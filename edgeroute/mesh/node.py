@@ -57,7 +57,7 @@ class Node:
         self._calling = Calling(
             identity, trust, world, self._links, lambda: self._make(dialled=True)
         )
-        self._exchange = Exchange(world.experience)
+        self._exchange = Exchange(world.experience, world.clock)
         self._discovery: Discovery | None = None
         self._pairs = False
         self._pairing: Choose = _nobody
@@ -245,8 +245,8 @@ class Node:
 
     def told(self, link: Link, message: Heard | Findings) -> None:
         """See `link.House`."""
-        self._exchange.told(link, message)
-        self._exchange.tell(self._links)
+        if self._exchange.told(link, message):
+            self._exchange.tell(self._links)
 
     def answer(self, peer: Peer, method: Method, body: bytes) -> AsyncGenerator[Chunk, None]:
         """See `link.House`."""

@@ -57,7 +57,6 @@ CREATE TABLE IF NOT EXISTS beliefs (
   origin TEXT, target TEXT, cell TEXT, bucket INTEGER, ok INTEGER NOT NULL, bad INTEGER NOT NULL,
   PRIMARY KEY (origin, target, cell, bucket)
 ) WITHOUT ROWID;
-DROP TRIGGER IF EXISTS beliefs_bounded;
 CREATE TRIGGER IF NOT EXISTS beliefs_begun BEFORE INSERT ON beliefs
 WHEN new.target = '' AND NOT EXISTS ( -- an origin begins a bucket, or is heard to: 40 count
   SELECT 1 FROM beliefs WHERE origin = new.origin AND target = '' AND cell = new.cell

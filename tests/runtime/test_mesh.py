@@ -35,6 +35,7 @@ from edgeroute.mesh import link as links
 from edgeroute.mesh import node as nodes
 from edgeroute.mesh import tls
 from edgeroute.mesh.acquainting import Acquainting
+from edgeroute.mesh.exchange import MOST_AT_ONCE
 from edgeroute.mesh.identity import Identity
 from edgeroute.mesh.link import MAX_ASKED, Link
 from edgeroute.mesh.listening import dial
@@ -644,6 +645,15 @@ async def test_who_keeps_its_verdicts_to_itself_is_told_none_and_tells_none(tmp_
         a.node._links[b.node.identity.id].tell(news(3))  # unasked: it is hung up on
         await b.elsewhere.until(lambda: not b.told("desk")["linked"])
         assert b.experience.taken == []
+
+
+async def test_who_tells_of_verdicts_all_the_time_is_hung_up_on(tmp_path: Path) -> None:
+    async with paired(tmp_path) as (a, b):
+        link = a.node._links[b.node.identity.id]
+        for number in range(1, 3 * MOST_AT_ONCE):
+            link.tell(news(number))
+        await asyncio.wait_for(link.closed, 5)
+        assert len(b.experience.taken) == MOST_AT_ONCE
 
 
 async def test_verdicts_that_are_refused_cost_no_link(tmp_path: Path) -> None:
