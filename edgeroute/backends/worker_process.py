@@ -186,7 +186,7 @@ class Worker:
     def use_threads(self, threads: ThreadCounts) -> None:
         """Compute with so many threads (see `ports.Runner`)."""
         self.threads = threads
-        self.link.send(Threads(threads.single, threads.batch))
+        self.link.send(Threads(threads.few, threads.many))
 
     # ---- saved conversations ------------------------------------------------------------------
 

@@ -102,17 +102,22 @@ class EchoBehaviour:
     fail_load: str = ""
 
 
+FEW_ROWS = 16
+"""Tokens of a step. Threads meet after each of some 900 operations; of few rows each takes some
+20 us, and much longer where a neighbour has the core of one of those who should meet."""
+
+
 @dataclass(frozen=True, slots=True)
 class ThreadCounts:
     """Threads that a loaded model computes with.
 
     Attributes:
-        single: In steps of one row: one answer, and no prompt.
-        batch: In all others.
+        few: In steps of at most `FEW_ROWS`: answers are drawn, and hardly a prompt is read.
+        many: In all others.
     """
 
-    single: int
-    batch: int
+    few: int
+    many: int
 
 
 KvType = Literal["f16", "q8_0"]

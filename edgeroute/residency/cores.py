@@ -5,9 +5,11 @@ steps and the time are arguments, thread counts are the answer.
 
 - Models that compute at the same time share the cores.
 - Neighbours: beside two busy programs one thread for steps of one row gives 59 where two give 51,
-  at two thirds of the CPU time, since nobody waits for a thread that has lost its core. On an idle
-  machine it would halve the rate; hence the two thresholds. What counts is what neighbours take
-  beyond the cores that are left to them anyhow.
+  at two thirds of the CPU time, since nobody waits for a thread that has lost its core. Beside
+  four to six programs one gives three times what two do at one, four and eight rows, and prompts
+  are read as fast (`bench/results/2026-11-23-engine.md`). On an idle machine it would halve the
+  rate; hence the two thresholds. What counts is what neighbours take beyond the cores that are
+  left to them anyhow.
 - Collapses: about one round in five beside neighbours falls to 5-15, never with one thread. A
   model far below its own rate is tried with one thread for everything, and keeps it only where
   that proved to be faster.

@@ -81,10 +81,10 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
 
 
 class Threads(msgspec.Struct, frozen=True, tag="threads"):
-    """Compute with so many threads from now on: steps of one row, and all others."""
+    """Compute with so many threads from now on; see `ThreadCounts`."""
 
-    single: int
-    batch: int
+    few: int
+    many: int
 
 
 class Save(msgspec.Struct, frozen=True, tag="save"):

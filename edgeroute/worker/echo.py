@@ -147,7 +147,7 @@ class EchoEngine:
         """Take the next words of the answers; see `Engine`."""
         return [self._draw(self._echoes[run.id]) for run in runs]
 
-    def set_threads(self, single: int, batch: int) -> None:
+    def set_threads(self, few: int, many: int) -> None:
         """Nothing is computed; see `Engine`."""
 
     def _draw(self, echo: _Echo) -> Token:

@@ -72,9 +72,9 @@ class LlamaEmbedder:
         vectors /= np.maximum(lengths, np.finfo(np.float32).tiny)
         return [vector.tobytes() for vector in vectors.astype("<f4", copy=False)]
 
-    def set_threads(self, single: int, batch: int) -> None:
+    def set_threads(self, few: int, many: int) -> None:
         """Set the numbers of threads; see `Embedder`."""
-        llama.llama_set_n_threads(self._context, single, batch)
+        llama.llama_set_n_threads(self._context, few, many)
 
     def _pooled(self, number: int) -> "np.ndarray[tuple[int], np.dtype[np.float32]]":
         pointer = llama.llama_get_embeddings_seq(self._context, number)

@@ -70,7 +70,7 @@ class Embedder(Protocol):
         """
         ...
 
-    def set_threads(self, single: int, batch: int) -> None:
+    def set_threads(self, few: int, many: int) -> None:
         """Compute with so many threads from now on."""
         ...
 
@@ -131,7 +131,7 @@ class EmbeddingLoop:
             case Cancel():
                 self._end(message.id)
             case Threads():
-                self._embedder.set_threads(message.single, message.batch)
+                self._embedder.set_threads(message.few, message.many)
             case Save():
                 self._channel.send(Saved())  # there is nothing to keep
             case Forget():

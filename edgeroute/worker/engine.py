@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from edgeroute.domain.errors import EdgeRouteError, InvalidRequest, LoadFailed
-from edgeroute.domain.load import LoadPlan
+from edgeroute.domain.load import FEW_ROWS, LoadPlan
 from edgeroute.domain.request import Message, Toolbox
 from edgeroute.domain.tool_markup import tool_markup
 from edgeroute.wire.frames import Generate
@@ -51,6 +51,7 @@ class LlamaEngine:
         untouched = give_back_zeros() + self._log.buffers.compute
         self.cells = LlamaCells(self._model, self._context)
         self._batch = Batch(plan.batch, plan.slots)
+        self._threads = plan.threads, plan.threads
         self._drawings: dict[int, Drawing] = {}  # by id, where argmax is not enough
         self.name = ENGINE
         self.context: int = llama.llama_n_ctx_seq(self._context)
@@ -118,9 +119,9 @@ class LlamaEngine:
                 tokens.append(drawing.draw(logits[row], token))
         return tokens
 
-    def set_threads(self, single: int, batch: int) -> None:
+    def set_threads(self, few: int, many: int) -> None:
         """Set the numbers of threads; see `Engine`."""
-        llama.llama_set_n_threads(self._context, single, batch)
+        self._threads = few, many
 
     def logits(self, rows: int) -> Logits:
         """View the logits of the last batch, a row per draw and drafted token, in their order.
@@ -141,6 +142,9 @@ class LlamaEngine:
             callback = llama.ggml_abort_callback(lambda _: interrupted())
         llama.llama_set_abort_callback(self._context, callback, None)
         self._abort_callback = callback  # llama.cpp keeps the pointer until the next one
+        few, many = self._threads
+        threads = few if self._batch.struct.n_tokens <= FEW_ROWS else many
+        llama.llama_set_n_threads(self._context, threads, threads)
         code: int = llama.llama_decode(self._context, self._batch.struct)
         if code in {0, _ABORTED}:
             self.cells.settle()

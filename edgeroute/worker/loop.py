@@ -101,7 +101,7 @@ class Loop:
             case Cancel():
                 self._drop(message.id)
             case Threads():
-                self._engine.set_threads(message.single, message.batch)
+                self._engine.set_threads(message.few, message.many)
             case Forget():
                 self._sessions.forget(message.key)
             case Save():

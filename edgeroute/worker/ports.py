@@ -141,6 +141,6 @@ class Engine(Protocol):
         """
         ...
 
-    def set_threads(self, single: int, batch: int) -> None:
-        """Compute with so many threads from now on: batches of one row, and all others."""
+    def set_threads(self, few: int, many: int) -> None:
+        """Compute with so many threads from now on; see `ThreadCounts`."""
         ...

@@ -123,7 +123,7 @@ async def test_threads_are_told_before_the_next_request(spawned: Any) -> None:
     assert worker.threads == ThreadCounts(2, 2)
     worker.use_threads(ThreadCounts(1, 2))
     *_, threads, _ = json.loads(await answer(worker, asking(), 8))
-    assert threads == {"type": "threads", "single": 1, "batch": 2}
+    assert threads == {"type": "threads", "few": 1, "many": 2}
     assert worker.threads == ThreadCounts(1, 2)
 
 

@@ -183,7 +183,7 @@ async def text_of(answer: Answer) -> str:
 
 
 def remember_nothing(plan: LoadPlan, runner: Runner) -> None:
-    assert plan.threads == runner.threads.batch
+    assert plan.threads == runner.threads.many
 
 
 def build_line(

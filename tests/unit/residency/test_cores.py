@@ -76,7 +76,7 @@ class Machine:
             self.steps += rate * STEP_S
             self.work = Work(self.work.answering, unanswered, int(self.steps), threads=2)
             self.cores.measure(foreign)
-            given.add(self.cores.share({1: self.work}, self.now)[1].batch)
+            given.add(self.cores.share({1: self.work}, self.now)[1].many)
         return given
 
 
@@ -151,7 +151,7 @@ def test_everybody_gets_at_least_one_thread_and_all_together_no_more_than_there_
         cores.measure(foreign)
         shares = cores.share(work, number * STEP_S)
         assert shares.keys() == work.keys()
-        assert all(1 <= each.single <= each.batch for each in shares.values())
-        assert all(shares[model].batch <= work[model].threads for model in work)
+        assert all(1 <= each.few <= each.many for each in shares.values())
+        assert all(shares[model].many <= work[model].threads for model in work)
         if len(work) > 1:
-            assert sum(each.batch for each in shares.values()) <= max(threads, len(work))
+            assert sum(each.many for each in shares.values()) <= max(threads, len(work))

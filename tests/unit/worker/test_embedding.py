@@ -51,8 +51,8 @@ class LengthEmbedder:
         self.batches.append([len(text) for text in texts])
         return [struct.pack("<f", len(text)) for text in texts]
 
-    def set_threads(self, single: int, batch: int) -> None:
-        self.threads = (single, batch)
+    def set_threads(self, few: int, many: int) -> None:
+        self.threads = (few, many)
 
 
 class Bench:

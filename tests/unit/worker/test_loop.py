@@ -283,8 +283,8 @@ def test_an_answer_longer_than_the_context_goes_on_where_it_was_asked_to(house: 
 
 def test_the_daemon_sets_the_number_of_threads(house: House) -> None:
     asked: list[tuple[int, int]] = []
-    house.engine.set_threads = lambda single, batch: asked.append((single, batch))  # type: ignore[method-assign]
-    house.send(Threads(single=1, batch=2))
+    house.engine.set_threads = lambda few, many: asked.append((few, many))  # type: ignore[method-assign]
+    house.send(Threads(few=1, many=2))
     house.ask(1, "a")
     house.run_until_ended(1)
     assert asked == [(1, 2)]
