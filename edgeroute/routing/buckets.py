@@ -134,9 +134,9 @@ class Buckets:
         found: dict[str, tuple[float, float]] = {}
         probed: dict[str, tuple[float, float]] = {}
         for origin, column in self._cells.get(cell, {}).items():
-            counted = column.faded(target)
-            if not any(counted):
+            if target not in column.counts:
                 continue
+            counted = column.faded(target)
             if origin != reader:
                 counted = _bounded(most, *counted)
             of_kind = probed if column.probes else found
@@ -179,7 +179,7 @@ class Buckets:
 
 def _bounded(most: float, ok: float, bad: float) -> tuple[float, float]:
     """Observations that count for so many at most, good and bad in proportion."""
-    share = min(1.0, most / (ok + bad))
+    share = most / max(most, ok + bad)
     return share * ok, share * bad
 
 
@@ -190,13 +190,14 @@ class _Column:
         machine: The origin's.
         probes: The origin counts probes.
         newest: The last bucket that was begun.
+        counts: By target and bucket.
     """
 
     def __init__(self, origin: str) -> None:
         self.machine = machine_of(origin)
         self.probes = f"/{PROBES}" in origin
         self.newest = 0
-        self._counts: dict[str, dict[int, Counts]] = {}
+        self.counts: dict[str, dict[int, Counts]] = {}
         self._faded: dict[str, tuple[float, float]] = {}
 
     def begin_event(self) -> tuple[int, Counts]:
@@ -213,13 +214,13 @@ class _Column:
     @property
     def size(self) -> int:
         """Buckets of all targets."""
-        return sum(map(len, self._counts.values()))
+        return sum(map(len, self.counts.values()))
 
     def add(self, target: str, bucket: int, more: Counts) -> Counts:
         """Add to a target's counts; what they are now."""
         ok, bad = self.at(target, bucket) or _NONE
         now = Counts(ok + more.ok, bad + more.bad)
-        self._counts.setdefault(target, {})[bucket] = now
+        self.counts.setdefault(target, {})[bucket] = now
         self._faded.pop(target, None)
         return now
 
@@ -233,17 +234,17 @@ class _Column:
         now = counts if before is None else Counts(*map(max, before, counts))
         if now == before:
             return None
-        self._counts.setdefault(target, {})[bucket] = now
+        self.counts.setdefault(target, {})[bucket] = now
         self._faded.pop(target, None)
         return now
 
     def of(self, target: str) -> list[Counts]:
         """All buckets of a target."""
-        return list(self._counts.get(target, {}).values())
+        return list(self.counts.get(target, {}).values())
 
     def rows(self) -> Iterator[tuple[str, int, Counts]]:
         """Everything that still counts."""
-        for target, buckets in self._counts.items():
+        for target, buckets in self.counts.items():
             for bucket, counts in buckets.items():
                 yield target, bucket, counts
 
@@ -253,7 +254,7 @@ class _Column:
         if known is None:
             weighed = [
                 (FADE ** (self.newest - bucket) / PARTS, counts)
-                for bucket, counts in sorted(self._counts.get(target, {}).items())
+                for bucket, counts in sorted(self.counts.get(target, {}).items())
             ]
             known = self._faded[target] = (
                 sum(weight * counts.ok for weight, counts in weighed),
@@ -263,11 +264,11 @@ class _Column:
 
     def at(self, target: str, bucket: int) -> Counts | None:
         """What a bucket holds."""
-        return self._counts.get(target, {}).get(bucket)
+        return self.counts.get(target, {}).get(bucket)
 
     def _advance(self, bucket: int) -> None:
         self.newest = bucket
         self._faded.clear()
-        for buckets in self._counts.values():
+        for buckets in self.counts.values():
             for old in [at for at in buckets if at <= bucket - _KEPT]:
                 del buckets[old]
