@@ -4,17 +4,22 @@
     python bench/leak.py [--quick] [--json]
 
 The daemon has one model of its own (the `echo` engine, which it believes to be poor), two clouds
-that may see what is public, and a tool that is a program. Every private case of `leak_cases.py` is
-sent as if its caller held it to be public, or under the label that makes it private; then again
-while the clouds fail, with a detector that crashes, with no room for the audit log, and after the
-policy was replaced. What counts:
+that may see what is public, a paired machine that may see what is `internal`, and a tool that is a
+program. Every private case of `leak_cases.py` is sent as if its caller held it to be public, or
+under the label that makes it private; then again while the clouds are late (so that others are
+asked besides) and while they fail, after the paired machine was killed, with a detector that
+crashes, with no room for the audit log, and after the policy was replaced while requests were on
+their way. What counts:
 
 - cases: private cases sent, all phases together.
-- leaks: pairs of a case and a sink that held its tag or its value. Sinks: the clouds (every byte
+- leaks: pairs of a case and a sink that held its tag or its value, and questions that went out
+  although a new policy was in force. Sinks: the clouds and the paired machine (every byte that
   they got), the daemon's log, the audit log, /metrics, bodies and headers of errors, environment
-  and arguments of the daemon's children, and every file that is left in its folders (journal too).
+  and arguments of the daemon's children, and every file that is left in its folders (journal
+  too), and in those of the paired machine.
 - public_used_cloud_share: public cases that a cloud answered.
 - gate_ms_p50: `Egress.approve` of a 1,000-token chat without its record; sync_ms_p50: the record.
+- verify_s: what it takes to check 100,000 such records (--quick: 10,000).
 
 --quick sends a tenth of the cases.
 """
@@ -23,39 +28,35 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import http.client
 import json
 import platform
 import shutil
-import socket
+import signal
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
-from house import House
-from leak_cases import EMBED, Body, Case, private_cases, public_cases
+from leak_cases import Case, private_cases, public_cases
 from recorder import Cloud
+from watched import Watched
 
-from edgeroute.domain.features import Task
+from edgeroute.domain.audit import Departure
 from edgeroute.domain.policy import Policy
 from edgeroute.domain.privacy import Label, Zone
 from edgeroute.domain.request import AUTO, Message, Request
 from edgeroute.domain.target import Rates, Target
 from edgeroute.domain.units import ModelId, RequestId
 from edgeroute.runtime.egress import Composed, Egress, Gatekeepers
-from edgeroute.store.audit import AuditLog
+from edgeroute.store.audit import AuditLog, Verdict, verify
 from edgeroute.understanding.sensitivity import scan_texts
 
-SERVE = "from edgeroute.cli.main import main; main(['serve'])"
 CRASHING = """
 import sys, edgeroute.understanding.sensitivity
 scan = sys.modules["edgeroute.understanding.sensitivity.scan"]
@@ -70,131 +71,11 @@ import errno, os
 def full(_file): raise OSError(errno.ENOSPC, "No space left on device")
 os.fdatasync = full
 """
-CONFIG = """
-[[destinations]]
-name = "cloud"
-url = "{url}/v1"
-models = ["gpt-4o"]
-capabilities = ["chat", "tools", "json_schema", "logprobs", "choices", "embed"]
-context = 1000000
-usd_in = 0
-usd_out = 0
-first_token_s = 2
-
-[[destinations]]
-name = "other"
-url = "{url}/v1"
-models = ["gpt-4o-mini"]
-context = 1000000
-usd_in = 0
-usd_out = 0
-first_token_s = 2
-
-[[tools]]
-name = "shout"
-command = ["tr", "a-z", "A-Z"]
-tasks = ["rewrite"]
-max_label = "public"
-"""
 AT_ONCE = 8
+QUESTION = b"max_completion_tokens"
+"""In every question to a paired machine."""
+RECORDS = 100_000
 _TELLING = 9
-
-
-class _Unix(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("edgeroute", timeout=20)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(20)
-        self.sock.connect(str(self._path))
-
-
-class Watched(House):
-    """One daemon, and what it lets be seen.
-
-    Attributes:
-        seen: Bytes by sink, of those that are not files.
-    """
-
-    def __init__(self, cloud: Cloud) -> None:
-        config = CONFIG.format(url=cloud.url)
-        super().__init__(config, OPENAI_API_KEY="sk-of-the-environment-1234567890")
-        self.cloud = cloud
-        self.seen: dict[str, list[bytes]] = {"error": [], "metrics": [], "children": []}
-        poor = "\n".join(f"{task.value} = 0.5" for task in Task)
-        self.add_model("own", f"[scores]\n{poor}\n[echo]\n")
-        self._watching = threading.Event()
-        self._watcher = threading.Thread(target=self._watch, daemon=True)
-
-    def begin(self, broken: str) -> None:
-        """Start it, with code that breaks something first, and watch it."""
-        self.start([sys.executable, "-c", broken + SERVE])
-        self._wait()
-        self._watcher.start()
-
-    def ask(self, method: str, path: str, body: Body | bytes = b"") -> tuple[int, str, bytes]:
-        """Status, zone and body; what is no answer is kept as an error."""
-        connection = _Unix(self.socket)
-        bounded = isinstance(body, bytes) or path == EMBED
-        data = (
-            body
-            if isinstance(body, bytes)
-            else json.dumps(body if bounded else {"max_tokens": 4, **body}).encode()
-        )
-        try:
-            connection.request(method, path, data, {"content-type": "application/json"})
-            response = connection.getresponse()
-            told = response.read()
-        finally:
-            connection.close()
-        if response.status != 200 or b'"error"' in told:
-            self.seen["error"].append(f"{response.headers}".encode() + told)
-        return response.status, response.headers.get("x-edgeroute-zone") or "", told
-
-    def end(self) -> None:
-        """End it, after a last look."""
-        self.seen["metrics"].append(self.ask("GET", "/metrics")[2])
-        self._watching.set()
-        self._watcher.join()
-        self.stop()
-
-    def sinks(self) -> dict[str, bytes]:
-        """Everything that got out, by where; files by their part of the house."""
-        found = {name: b"\n".join(pieces) for name, pieces in self.seen.items()}
-        found["cloud"] = b"\n".join(data for _, data in self.cloud.got)
-        for path in self.root.rglob("*"):
-            if path.is_file():
-                name = _sink_of(path)
-                found[name] = found.get(name, b"") + path.read_bytes()
-        return found
-
-    def _wait(self) -> None:
-        for _ in range(600):
-            with suppress(OSError):
-                told = json.loads(self.ask("GET", "/edgeroute/status")[2])
-                if all(provider["reachable"] for provider in told["providers"]):
-                    return
-            time.sleep(0.1)
-        raise SystemExit(self.log.read_text())
-
-    def _watch(self) -> None:
-        """What any other process of this user may see of the daemon's children."""
-        daemon = psutil.Process(self.pid)
-        while not self._watching.wait(0.05):
-            with suppress(psutil.Error, OSError):
-                for child in daemon.children(recursive=True):
-                    for name in ("environ", "cmdline"):
-                        self.seen["children"].append(Path(f"/proc/{child.pid}/{name}").read_bytes())
-
-
-def _sink_of(path: Path) -> str:
-    if path.suffix == ".log":
-        return "log"
-    if path.parent.name == "audit":
-        return "audit"
-    return "journal" if path.name.startswith("journal") else "saved state"
 
 
 @contextmanager
@@ -227,13 +108,14 @@ def send(at: Watched, cases: Iterable[Case]) -> Counter[str]:
         return Counter(pool.map(one, cases))
 
 
-def leaks(at: Watched, cases: Iterable[Case]) -> list[tuple[str, str]]:
-    """Kind and sink of every case that got out."""
+def leaks(at: Watched, cases: Iterable[Case], *, trusted: bool) -> list[tuple[str, str]]:
+    """Kind and sink of every case that got out; a peer is trusted with what is `internal`."""
     sinks = at.sinks()
     return [
         (case.kind, name)
         for case in cases
         for name, data in sinks.items()
+        if not (trusted and name == "peer" and case.peer_may)
         if any(needle.encode("utf-8", "replace") in data for needle in _needles(case))
     ]
 
@@ -249,6 +131,7 @@ class Trial:
     def __init__(self, cloud: Cloud, *, quick: bool) -> None:
         self.sent = 0
         self.found: list[tuple[str, str]] = []
+        self.hedges = 0
         self._cloud = cloud
         self._private, self.public = list(private_cases()), list(public_cases())
         if quick:
@@ -265,12 +148,16 @@ class Trial:
 
     def while_clouds_fail(self) -> None:
         with house(self._cloud) as at:
-            for mode in ("500", "reset", "429"):
+            send(at, self.public[:40])  # so that it is known when one of them is late
+            for mode in ("slow", "500", "reset", "429"):
                 self._cloud.mode = mode
                 with ThreadPoolExecutor(1) as beside:
                     others = beside.submit(send, at, self._few)
                     self._send(f"while clouds answer {mode}", at, self._some)
                     others.result()
+            at.neighbour.stop(signal.SIGKILL)
+            self._send("after the peer was killed", at, self._some)
+            self.hedges = at.hedges()
             self._stop(at, self._some)
 
     def broken(self, name: str, code: str) -> None:
@@ -278,26 +165,38 @@ class Trial:
         cases = [*self._some, *self._few]
         with house(self._cloud, code) as at:
             self._send(name, at, cases)
-            self._stop(at, cases)
+            self._stop(at, cases, trusted=False)
 
-    def after_the_policy_changed(self) -> None:
+    def while_the_policy_changes(self) -> None:
+        """Requests are held by the clouds, then nothing may leave, then they fail there."""
         with house(self._cloud) as at:
+            self._cloud.mode = "held"
             with ThreadPoolExecutor(1) as beside:
-                others = beside.submit(send, at, self.public[20:60])
-                at.configure(CONFIG.format(url=self._cloud.url) + '[[rules]]\nnever = "cloud"\n')
-                assert at.ask("POST", "/edgeroute/reload")[0] == 200
-                self._send("after the policy changed", at, self._few)
-                others.result()
-            self._stop(at, self._few)
+                held = beside.submit(send, at, self.public[:AT_ONCE])
+                while len(self._cloud.got) < AT_ONCE:
+                    time.sleep(0.01)
+                at.forbid()
+                gone = len(self._cloud.got), at.neighbour.got.read_bytes().count(QUESTION)
+                self._cloud.release.set()
+                zones = held.result()
+            self._cloud.release.clear()
+            self.sent += AT_ONCE
+            told = f"while the policy changes     {AT_ONCE:5} held cases: {dict(zones)}"
+            print(told, file=sys.stderr)
+            self._send("after the policy changed", at, self._few[AT_ONCE:])
+            now = len(self._cloud.got), at.neighbour.got.read_bytes().count(QUESTION)
+            for sink, before, after in zip(("cloud", "peer"), gone, now, strict=True):
+                self.found += [("after a new policy", sink)] * (after - before)
+            self._stop(at, self._few[AT_ONCE:])
 
     def _send(self, name: str, at: Watched, cases: list[Case]) -> None:
         zones = send(at, cases)
         self.sent += len(cases)
         print(f"{name:<28} {len(cases):5} private cases: {dict(zones)}", file=sys.stderr)
 
-    def _stop(self, at: Watched, cases: list[Case]) -> None:
+    def _stop(self, at: Watched, cases: list[Case], *, trusted: bool = True) -> None:
         at.end()
-        for kind, sink in leaks(at, cases):
+        for kind, sink in leaks(at, cases, trusted=trusted):
             print(f"LEAK  {sink}: {kind}", file=sys.stderr)
             self.found.append((kind, sink))
 
@@ -308,10 +207,11 @@ def run(cloud: Cloud, *, quick: bool) -> dict[str, Any]:
     trial.while_clouds_fail()
     trial.broken("with a crashing detector", CRASHING)
     trial.broken("without room for a record", FULL)
-    trial.after_the_policy_changed()
+    trial.while_the_policy_changes()
     return {
         "cases": trial.sent,
         "leaks": len(trial.found),
+        "hedges": trial.hedges,
         "public_cases": len(trial.public),
         "public_used_cloud_share": round(share, 4),
     }
@@ -344,11 +244,33 @@ async def measure(runs: int) -> dict[str, float]:
             await gate.approve(target, asked, Composed.of(payload))
             if number >= 20:
                 taken[name].append((time.perf_counter() - began) * 1e3)
+    taken["verify"] = [await verified_s(log, root, runs * RECORDS // 400)]
     log.close()
     shutil.rmtree(root)
     alone = statistics.median(taken["gate"])
     both = statistics.median(taken["both"])
-    return {"gate_ms_p50": round(alone, 3), "sync_ms_p50": round(both - alone, 3)}
+    return {
+        "gate_ms_p50": round(alone, 3),
+        "sync_ms_p50": round(both - alone, 3),
+        "verify_s": round(taken["verify"][0], 3),
+    }
+
+
+async def verified_s(log: AuditLog, root: Path, count: int) -> float:
+    """Seconds to check a log of so many records."""
+    departure = Departure(
+        0.0, RequestId("r"), "default", "cloud/x", "cloud", "public", "public", (), 4000
+    )
+    written = (await asyncio.to_thread(verify, root)).records
+    while written < count:
+        some = min(1000, count - written)
+        await asyncio.gather(*(log.write(departure, b"x" * 4000) for _ in range(some)))
+        written += some
+    began = time.perf_counter()
+    verdict = await asyncio.to_thread(verify, root)
+    took = time.perf_counter() - began
+    assert verdict == Verdict(count, ()), verdict
+    return took
 
 
 def main() -> None:
@@ -362,7 +284,9 @@ def main() -> None:
     print(f"private  {figures['cases']} cases, {figures['leaks']} leaks")
     share = figures["public_used_cloud_share"]
     print(f"public   {figures['public_cases']} cases, {share:.1%} answered by a cloud")
+    print(f"hedges   {figures['hedges']} while the clouds were late or failed")
     print(f"gate     {figures['gate_ms_p50']} ms, its record {figures['sync_ms_p50']} ms (medians)")
+    print(f"verify   {figures['verify_s']} s")
     if options.json:
         print(json.dumps(figures))
 

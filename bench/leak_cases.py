@@ -34,14 +34,14 @@ class Case:
         kind: Place and disguise.
         values: What no sink may hold, besides the tag.
         bodies: In turn; each a path and a JSON body, or bytes as they are.
-        innocent: How many of the first bodies may leave: what follows them is private.
+        peer_may: A machine of the same owner's may see it, who lets it see `internal`.
     """
 
     kind: str
     tag: str
     values: tuple[str, ...]
     bodies: list[tuple[str, Body | bytes]] = field(default_factory=list)
-    innocent: int = 0
+    peer_may: bool = False
 
 
 def _say(text: str, **fields: Any) -> Body:
@@ -217,22 +217,29 @@ def private_cases() -> Iterator[Case]:
 
 def _labelled(case: Callable[..., Case]) -> Iterator[Case]:
     """Nothing to be found in them but what their caller or app says."""
-    text = "the merger is called off, tell nobody"
     for label in ("internal", "private", "secret", None):
+        text = f"{_sentence(label)}, tell nobody"
         for place, put in PLACES.items():
             made = case(f"{place}: label {label}", text)
+            made.peer_may = label == "internal"
             path, body = put(f"{text} {made.tag}")
             options = {} if label is None else {"edgeroute": {"label": label}}
             made.bodies.append((path, {**body, **options}))
             yield made
 
 
+def _sentence(label: str | None) -> str:
+    """What is `internal` may be known where nothing else may."""
+    return "the picnic is called off" if label == "internal" else "the merger is called off"
+
+
 def _sessions(case: Callable[..., Case]) -> Iterator[Case]:
     """A turn that was private, and one after it that says it is public."""
     for label in ("internal", "private", "secret", None):
         for named in (True, False):
-            made = case(f"session after a turn of {label}", "the merger is called off")
-            first = f"{made.tag}: the merger is called off, tell nobody of it"
+            made = case(f"session after a turn of {label}", _sentence(label))
+            made.peer_may = label == "internal"
+            first = f"{made.tag}: {_sentence(label)}, tell nobody of it"
             said = {} if label is None else {"label": label}
             options = {"session": made.tag} if named else {}
             talk = [

@@ -24,4 +24,5 @@ def test_nothing_private_leaves_by_any_way_out() -> None:
     told = json.loads(done.stdout.splitlines()[-1])
     assert told["leaks"] == 0, done.stderr
     assert told["cases"] >= 200
+    assert told["hedges"] >= 1
     assert told["public_used_cloud_share"] >= 0.9
