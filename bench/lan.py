@@ -14,6 +14,7 @@ echo workers at a token rate, since all machines share these cores. Needs to be 
 - hedged_p99_ratio: 99th percentile of the first token where two machines answer for a third and the
   one that does is stopped for half a second again and again, over the same of requests for which
   nobody waits, since those are not hedged.
+- transfer_share_of_tls: rate of a copied model over that of a bare copy by Python's `ssl`.
 - sync_ms: what a line of the audit log takes to be on the disk, beside the first tokens: nothing is
   sent before it is, so that it is part of what a peer's answer adds.
 """
@@ -39,6 +40,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from clients import Answer, Question, ask, wave
+from lan_transfer import transfer
 
 from tests.e2e.conftest import chat
 from tests.e2e.lan_rig import Machine, Network, linked, network, pair_quietly, peers
@@ -302,6 +304,10 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the machines are removed then too
     with network() as net:
         found = measure(net, QUICK if options.quick else FULL)
+    with network() as net:
+        copied = transfer(net, *((256, 3) if options.quick else (1024, 7)))
+    found["transfer_share_of_tls"] = copied.share
+    print(f"a copied model        {copied.share:.2f} of a bare copy: {copied}")
     if options.json:
         print(json.dumps(found))
 
