@@ -83,8 +83,11 @@ class Models:
         }
 
     def prior(self, card: ModelCard) -> Rates:
-        """Rates of one that has not."""
-        return rates_prior(card.shape, self._known.hardware.cpu, self._known.device)
+        """Rates of one that has not; one that pretends says how fast it does."""
+        rates = rates_prior(card.shape, self._known.hardware.cpu, self._known.device)
+        if card.echo is None or not card.echo.tok_s:
+            return rates
+        return replace(rates, decode_tok_s=card.echo.tok_s)
 
     def remember(self, rates_of: Callable[[ModelId], Rates]) -> None:
         """Keep the rates that were measured since."""

@@ -66,6 +66,9 @@ class Target:
         identity: What it is called on every machine: the model's hash, or provider and model;
             empty where that is `id`.
         family: Models that are trained alike, as far as that is known.
+        slots: Requests that it works on at once; 0 where that is not known.
+        lent: Of those of a peer, how many this machine may count on, what it asks there already
+            among them.
     """
 
     id: ModelId
@@ -90,3 +93,5 @@ class Target:
     remote: RemoteEnergy | None = None
     identity: str = ""
     family: str = ""
+    slots: int = 0
+    lent: int = 0

@@ -142,6 +142,11 @@ class Link(asyncio.Protocol):
         return self._live.rtt_s
 
     @property
+    def silent_s(self) -> float:
+        """Seconds since anything came from the peer."""
+        return self._live.silent_s(self._clock())
+
+    @property
     def address(self) -> str:
         """The other end's host."""
         assert self._transport is not None  # noqa: S101 - asked of links that stand

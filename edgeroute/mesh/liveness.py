@@ -12,6 +12,8 @@ _SILENT_S: Final = 6.5
 _PATIENCE_S: Final = 0.1
 _PATIENCE_RTTS: Final = 4.0
 """Signs of life are answered by the event loop, whatever its models do."""
+LEASE_S: Final = 3.0
+"""Without a sign of life, what a peer lent is counted on no more."""
 _WEIGHT: Final = 0.3
 """Of the newest round trip."""
 _WAITS_S: Final = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -63,9 +65,13 @@ class Liveness:
         """Seconds in which a machine that is well answers a sign of life."""
         return max(_PATIENCE_S, _PATIENCE_RTTS * (self.rtt_s or 0.0))
 
+    def silent_s(self, now: float) -> float:
+        """Seconds since anything came."""
+        return now - self._heard_at
+
     def gone(self, now: float) -> bool:
         """Whether it has been silent for too long."""
-        return now - self._heard_at > _SILENT_S
+        return self.silent_s(now) > _SILENT_S
 
 
 def retry_wait_s(failures: int, draw: float) -> float:

@@ -17,15 +17,15 @@ from edgeroute.domain.errors import InvalidConfig
 from edgeroute.domain.peer import DeviceId, Peer, fingerprint
 from edgeroute.domain.request import Chunk
 from edgeroute.mesh import tls
-from edgeroute.mesh.calling import NOT_FOUND, Calling, Known, worth_telling
+from edgeroute.mesh.calling import NOT_FOUND, Calling, Known
 from edgeroute.mesh.discovery import Discovery, Hint, instance_id
 from edgeroute.mesh.exchange import Exchange
 from edgeroute.mesh.giving import Giving, Pace
 from edgeroute.mesh.identity import Identity
 from edgeroute.mesh.link import Link
 from edgeroute.mesh.listening import Choose, Door, Welcome, speaking
-from edgeroute.mesh.liveness import EVERY_S
 from edgeroute.mesh.networks import join
+from edgeroute.mesh.telling import Telling, guest_of
 from edgeroute.mesh.trust import TrustStore
 from edgeroute.mesh.world import World
 from edgeroute.wire.copying import COPYING
@@ -58,6 +58,7 @@ class Node:
             identity, trust, world, self._links, lambda: self._make(dialled=True)
         )
         self._exchange = Exchange(world.experience, world.clock)
+        self.telling = Telling(world, self._exchange, self._links, self._known)
         self._discovery: Discovery | None = None
         self._pairs = False
         self._pairing: Choose = _nobody
@@ -81,7 +82,7 @@ class Node:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._watch_networks())
-                group.create_task(self._tell_offers())
+                group.create_task(self.telling.run())
         finally:
             self._running = False
             await self._close()
@@ -132,23 +133,6 @@ class Node:
             await discovery.close()
         else:
             self._discovery = discovery
-
-    async def _tell_offers(self) -> None:
-        while True:
-            self.tell_offers()
-            await asyncio.sleep(EVERY_S)
-
-    def tell_offers(self) -> None:
-        """Tell every peer what this machine offers now and has found, where that is news."""
-        if not self._links:
-            return
-        self._exchange.tell(self._links)
-        offer, now = self.world.host.offer(), self.world.clock()
-        for device, link in self._links.items():
-            known = self._known[device]
-            if worth_telling(known.told, offer, now - known.told_at):
-                known.told, known.told_at = offer, now
-                link.offer(offer)
 
     # ---- peers --------------------------------------------------------------------------------
 
@@ -225,7 +209,7 @@ class Node:
         known.wake.set()
         self._exchange.came(link)
         self.world.elsewhere.look_again(peer.name)  # what it offered last, until it says more
-        asyncio.get_running_loop().call_soon(self.tell_offers)
+        asyncio.get_running_loop().call_soon(self.telling.now)
         _log.info("%s: linked, it runs %s", peer.name, link.release)
 
     def left(self, link: Link) -> None:
@@ -250,7 +234,8 @@ class Node:
 
     def answer(self, peer: Peer, method: Method, body: bytes) -> AsyncGenerator[Chunk, None]:
         """See `link.House`."""
-        return self.world.host.answer(peer.id[:16], method, body)
+        answer = self.world.host.answer(guest_of(peer.id), method, body)
+        return self.telling.around(answer)
 
     def _caller(self, link: Link) -> DeviceId:
         return self.identity.id if link.dialled else link.peer.id

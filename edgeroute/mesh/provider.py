@@ -4,11 +4,13 @@ Owns what its offer means here: zone `peer`, the ceiling that was set when it wa
 seconds and joules of the way there. It gets nothing but approved payloads.
 """
 
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from edgeroute.domain.energy import RemoteEnergy
 from edgeroute.domain.errors import DestinationUnreachable, UnknownModel
@@ -60,6 +62,7 @@ class PeerProvider:
         self._offer = Offer()
         self._targets: Sequence[Target] = ()
         self._models: dict[ModelId, str] = {}
+        self._asking: Counter[ModelId] = Counter()
 
     @property
     def offer(self) -> Offer:
@@ -72,6 +75,14 @@ class PeerProvider:
         named = {ModelId(f"{self.name}/{model.id}"): model for model in offer.models}
         self._models = {target: model.id for target, model in named.items()}
         self._targets = tuple(self._target(target, model) for target, model in named.items())
+
+    def doubt(self) -> bool:
+        """Nothing is heard of it: what it lent is counted on no more. Whether it had lent any."""
+        models = tuple(replace(model, lent=0) for model in self._offer.models)
+        if models == self._offer.models:
+            return False
+        self.take(replace(self._offer, models=models))
+        return True
 
     def targets(self) -> Sequence[Target]:
         """See `ports.Provider`."""
@@ -103,9 +114,13 @@ class PeerProvider:
         if link is None:
             raise DestinationUnreachable(f"{self.name} cannot be reached: {self._away()}")
         errand = _errand.decode(payload.body)  # our own words, to the byte
-        async with aclosing(link.ask(errand.method, bytes(errand.body))) as chunks:
-            async for chunk in chunks:
-                yield chunk
+        self._asking[payload.target] += 1
+        try:
+            async with aclosing(link.ask(errand.method, bytes(errand.body))) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        finally:
+            self._asking[payload.target] -= 1
 
     async def close(self) -> None:
         """See `ports.Provider`; the link is the mesh's."""
@@ -128,7 +143,7 @@ class PeerProvider:
                 measured=model.measured,
                 latency_s=_USUAL_RTT_S if rtt_s is None else rtt_s,
             ),
-            warmth=Warmth.WARM if model.warm else Warmth.COLD,
+            warmth=_warmth(model),
             max_label=self._peer.max_label,
             queued_tokens=model.queued_tokens,
             scores=model.scores,
@@ -144,7 +159,15 @@ class PeerProvider:
             ),
             identity=model.sha256,
             family=model.family,
+            slots=model.slots,
+            lent=self._asking[target] + model.lent,
         )
+
+
+def _warmth(model: OfferedModel) -> Warmth:
+    if model.warm:
+        return Warmth.WARM
+    return Warmth.LOADING if model.loading else Warmth.COLD
 
 
 def _body(request: AnyRequest, model: str) -> tuple[Method, dict[str, object]]:

@@ -53,22 +53,26 @@ class Telling:
         """Tell them until cancelled."""
         while True:
             self.now()
-            self._doubt()
+            self.doubt()
             await asyncio.sleep(EVERY_S)
 
     def soon(self) -> None:
-        """Something has changed: tell them in a moment."""
+        """What is offered has changed: tell them in a moment."""
         if self._soon is None:
-            self._soon = asyncio.get_running_loop().call_later(_SOON_S, self.now)
+            self._soon = asyncio.get_running_loop().call_later(_SOON_S, self._tell_offers)
 
     def now(self) -> None:
         """Tell every peer what is news."""
+        if self._links:
+            self._exchange.tell(self._links)
+        self._tell_offers()
+
+    def _tell_offers(self) -> None:
         if self._soon is not None:
             self._soon.cancel()
             self._soon = None
         if not self._links:
             return
-        self._exchange.tell(self._links)
         now = self._world.clock()
         # To whom nothing may come through nothing is lent: what it was told it counts on no more.
         there = [device for device, link in self._links.items() if link.silent_s <= LEASE_S]
@@ -79,7 +83,7 @@ class Telling:
                 known.told, known.told_at = offer, now
                 self._links[device].offer(offer)
 
-    def _doubt(self) -> None:
+    def doubt(self) -> None:
         """Count no more on what was lent by whoever is not heard."""
         for device, link in self._links.items():
             provider = self._known[device].provider

@@ -1,6 +1,6 @@
 """What a node needs besides its own room: the house that it serves, and the world's facts."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,8 +16,8 @@ from edgeroute.wire.link import Method, Offer
 class Host(Protocol):
     """What this machine does for its peers."""
 
-    def offer(self) -> Offer:
-        """What it would do now."""
+    def offers(self, guests: Collection[str]) -> Mapping[str, Offer]:
+        """What it would do now, for each of those who are there."""
         ...
 
     def answer(self, guest: str, method: Method, body: bytes) -> AsyncGenerator[Chunk, None]:

@@ -18,6 +18,7 @@ from edgeroute.routing import constraints, policy, reasons, score
 from edgeroute.routing.candidates import Floats
 from edgeroute.routing.cascade import best_cascade
 from edgeroute.routing.estimate import Estimates, estimate
+from edgeroute.routing.two_choices import draw_between
 from edgeroute.routing.view import View
 
 _PLAN_LENGTH = 8
@@ -33,8 +34,9 @@ class Appraisal:
         codes: The filter that each fails first (see `constraints.screen`).
         terms: Addends of the utility, shape (objectives, candidates).
         utility: Their sum.
-        order: Indices of the admitted candidates, best first; equals by name. Where the request
-            prefers this device, whatever runs here comes first.
+        order: Indices of the admitted candidates, best first; equals by name, and peers that are
+            alike as they were drawn. Where the request prefers this device, whatever runs here
+            comes first.
     """
 
     estimates: Estimates
@@ -87,6 +89,8 @@ def appraise(view: View) -> Appraisal:
     utility: Floats = terms.sum(axis=0)
     admitted = (codes == constraints.ADMITTED).nonzero()[0]
     order = admitted[(-utility[admitted]).argsort(kind="stable")]
+    alone_s = estimates.total_s - view.roster.queue_s
+    order = draw_between(view.roster, alone_s, utility, order, view.draw)
     if view.limits.on_device == "prefer":
         order = order[(view.roster.zone[order] > Zone.DEVICE).argsort(kind="stable")]
     return Appraisal(estimates, codes, terms, utility, order)

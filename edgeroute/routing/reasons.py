@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from edgeroute.domain.decision import Cascade, Estimate, Ranked
 from edgeroute.domain.features import Task
+from edgeroute.domain.privacy import Zone
 from edgeroute.domain.profile import Profile
 from edgeroute.domain.units import format_seconds
 from edgeroute.routing.score import OBJECTIVES, PREFERENCE, Objective
@@ -59,7 +60,9 @@ def flip(profile: Profile, plan: Sequence[Ranked]) -> str:
     winner, runner_up = plan[0], plan[1]
     gap = winner.utility - runner_up.utility
     if gap < 0:
-        return f"{runner_up.target} would be chosen without on_device = 'prefer'"
+        drawn, preferred = "if it had been drawn", "without on_device = 'prefer'"
+        other = drawn if winner.zone is Zone.PEER else preferred
+        return f"{runner_up.target} would be chosen {other}"
     if gap == 0:
         return f"{runner_up.target} scores the same as {winner.target}; the name decided"
     would = f"{runner_up.target} would beat {winner.target} if"
@@ -99,6 +102,8 @@ def _why(view: View, plan: Sequence[Ranked]) -> str:
     if len(plan) == 1:
         return "the only eligible target"
     if plan[0].utility < plan[1].utility:
+        if plan[0].zone is Zone.PEER:
+            return "drawn among peers that are alike"
         return "on this device, as the request prefers"
     task = view.features.task
     return "best overall" if task is Task.UNKNOWN else f"best for {task.words}"

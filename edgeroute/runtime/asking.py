@@ -81,6 +81,9 @@ class Asking:
         self._waited_s: float | None = None
         self._place: Place | None = None
         self._held = AsyncExitStack()
+        # Counted from now on: who is decided upon meanwhile shall not count on the same slot.
+        expected = expected_output(features)
+        self._held.enter_context(means.roster.in_flight(target, expected))
         self._answer: AsyncGenerator[Chunk, None]
         self._heard: deque[Chunk] = deque()
 
@@ -94,7 +97,7 @@ class Asking:
         Raises:
             EdgeRouteError: It gave none. Nothing is held.
         """
-        async with AsyncExitStack() as held:
+        async with self._held as held:
             with self._noting():
                 try:
                     async with asyncio.timeout(bear_s):
@@ -178,13 +181,12 @@ class Asking:
         """Its answer, while it is leased or held otherwise."""
         means = self._means
         try:
-            with means.roster.in_flight(self.target, expected_output(self._features)):
-                async with means.places.open(self.target, self._request.app) as place:
-                    self._place = place
-                    self._waited_s = means.clock() - self.asked_at
-                    with self._metered(place):
-                        async with aclosing(self._ask(place, left_s())) as answer:
-                            yield answer
+            async with means.places.open(self.target, self._request.app) as place:
+                self._place = place
+                self._waited_s = means.clock() - self.asked_at
+                with self._metered(place):
+                    async with aclosing(self._ask(place, left_s())) as answer:
+                        yield answer
         except EdgeRouteError as failure:
             if isinstance(failure, Overloaded) and failure.retry_after_s is None:
                 failure.retry_after_s = means.roster.queue_s(self.target)

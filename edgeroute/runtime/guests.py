@@ -8,10 +8,12 @@ nothing is kept: no features, no decision, no outcome.
 
 import math
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
+
+from msgspec import structs
 
 from edgeroute.domain.errors import NoTarget, Overloaded, UnknownModel
 from edgeroute.domain.outcome import Attempt, Outcome
@@ -20,15 +22,19 @@ from edgeroute.domain.request import AnyRequest, Chunk, EmbeddingRequest, Limits
 from edgeroute.domain.target import Target, Warmth
 from edgeroute.domain.units import ModelId, RequestId
 from edgeroute.ports import Runner
+from edgeroute.routing.lending import lend
 from edgeroute.runtime.pool import Pool
 from edgeroute.runtime.roster import LiveRoster
 from edgeroute.runtime.telemetry import TelemetryFeed
 from edgeroute.wire.link import MAX_OFFERED, Method, Offer, OfferedModel
 from edgeroute.wire.openai import decode_chat, decode_completion, decode_embeddings
 
-MOST_AT_ONCE: Final = 64
-"""Questions of one guest that run or wait here: what waits costs its bytes and yields to the owner.
-With 16, the machine that was asked was left with 64 of a burst of 96 over three equal ones."""
+MOST_AT_ONCE: Final = 32
+"""Questions of one guest that run or wait here: its third of a burst of 96."""
+MOST_OF_ALL: Final = 48
+"""Of all guests: the rest of a model's queue (`residency.settings`) is its owner's."""
+_ASKING_S: Final = 10.0
+"""After its last question a guest is expected to ask the next one before the others do."""
 _USUAL_TOKENS: Final = 256
 """Length of an answer whose bound nobody gave."""
 _FREE_STEP: Final = 256 << 20
@@ -65,9 +71,27 @@ class Guests:
         self._clock = clock
         self._share = share
         self._running: Counter[str] = Counter()
+        self._asked_at: dict[str, float] = {}
 
-    def offer(self) -> Offer:
-        """What would be done for any guest now."""
+    def offers(self, guests: Collection[str]) -> Mapping[str, Offer]:
+        """What would be done for each guest now; no free slot is lent to two."""
+        offer, now = self._offer(), self._clock()
+        asking = [g for g in guests if now - self._asked_at.get(g, -math.inf) < _ASKING_S]
+        lent = {
+            model.id: lend(self._roster.free_slots(ModelId(model.id)), guests, asking)
+            for model in offer.models
+        }
+        return {
+            guest: structs.replace(
+                offer,
+                models=tuple(
+                    structs.replace(model, lent=lent[model.id][guest]) for model in offer.models
+                ),
+            )
+            for guest in guests
+        }
+
+    def _offer(self) -> Offer:
         power, withheld = self._telemetry.now.power, self._withheld()
         percent = None if power.percent is None else float(round(power.percent))
         booked = sum(status.booked.ram for status in self._pool.snapshot())
@@ -94,11 +118,10 @@ class Guests:
             EdgeRouteError: As for anybody else's question.
         """
         app = f"peer:{guest}"
+        self._asked_at[guest] = self._clock()
         request = _as_guest(self._decoded(method, body), app)
         target = self._admitted(request)
-        if self._running[app] >= MOST_AT_ONCE:
-            wait = self._roster.queue_s(target)
-            raise Overloaded(f"{MOST_AT_ONCE} of your questions are here", retry_after_s=wait)
+        self._refuse_crowd(app, target)
         self._running[app] += 1
         try:
             async with aclosing(self._run(target, request)) as chunks:
@@ -106,6 +129,16 @@ class Guests:
                     yield chunk
         finally:
             self._running[app] -= 1
+            self._asked_at[guest] = self._clock()
+
+    def _refuse_crowd(self, app: str, target: ModelId) -> None:
+        if self._running[app] >= MOST_AT_ONCE:
+            words = f"{MOST_AT_ONCE} of your questions are here"
+        elif self._running.total() >= MOST_OF_ALL:
+            words = f"{MOST_OF_ALL} questions of guests are here"
+        else:
+            return
+        raise Overloaded(words, retry_after_s=self._roster.queue_s(target))
 
     async def _run(self, target: ModelId, request: AnyRequest) -> AsyncGenerator[Chunk, None]:
         usage, began = None, self._clock()
@@ -157,10 +190,12 @@ class Guests:
             if target.retry_in_s == 0 and (target.warmth is Warmth.WARM or not target.displaces_s)
         ]
         own.sort(key=lambda target: (target.warmth is not Warmth.WARM, target.id))
-        return tuple(map(_offered, own[:MAX_OFFERED]))
+        left = self._pool.progress
+        return tuple(_offered(target, left.get(target.id)) for target in own[:MAX_OFFERED])
 
 
-def _offered(target: Target) -> OfferedModel:
+def _offered(target: Target, loaded: float | None) -> OfferedModel:
+    """As it is told; `loaded` is the share of it that is in memory while it loads."""
     rates, energy = target.rates, target.energy
     return OfferedModel(
         id=target.id,
@@ -171,7 +206,9 @@ def _offered(target: Target) -> OfferedModel:
         decode_tok_s=_rounded(rates.decode_tok_s),
         warm=target.warmth is Warmth.WARM,
         measured=rates.measured,
-        load_s=_rounded(rates.load_s),
+        load_s=_rounded(rates.load_s * (1.0 - (loaded or 0.0))),
+        loading=target.warmth is Warmth.LOADING,
+        slots=target.slots,
         queued_tokens=target.queued_tokens,
         family=target.family[:64],
         capabilities=target.capabilities,

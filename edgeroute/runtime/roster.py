@@ -26,6 +26,8 @@ from edgeroute.runtime.metering import Metering
 from edgeroute.runtime.pool import Pool
 from edgeroute.runtime.providers import Providers
 
+_USUAL_TOKENS = 64
+"""Length of an answer where none is running to go by."""
 _WEIGHT = 0.3
 """Weight of the newest measurement in a rate's moving average. The prior is where it starts, so
 that one answer on a busy machine does not shut a model out for good."""
@@ -91,6 +93,10 @@ class LiveRoster:
         """Seconds until a slot of a busy model should be free."""
         return self._queued_tokens(model) / self._rates[model].decode_tok_s
 
+    def free_slots(self, model: ModelId) -> int:
+        """Slots of a model of this machine's own that nobody uses."""
+        return max(self._slots - len(self._expected.get(model, ())), 0)
+
     def current(self) -> Roster:
         """The roster as it stands."""
         if self._built is None or self._built[0] != self._version:
@@ -108,11 +114,11 @@ class LiveRoster:
         """Count a request against a target while it runs."""
         running = self._expected[target]
         running.append(expected_tokens)
-        self._note_queue(running)
+        self._note_queue(target)
         try:
             yield
         finally:
-            self._note_queue(running)
+            self._note_queue(target)
             running.remove(expected_tokens)
 
     def metered(self, runner: Runner) -> AbstractContextManager[Bill]:
@@ -185,8 +191,10 @@ class LiveRoster:
                 roster = roster.with_row(row_now)
         return roster
 
-    def _note_queue(self, running: Sequence[int]) -> None:
-        if len(running) > self._slots:  # only a queue is seen by routing
+    def _note_queue(self, target: ModelId) -> None:
+        found = self._elsewhere(target)
+        slots = self._slots if found is None or not found.slots else found.lent
+        if len(self._expected[target]) >= slots:  # only a queue is seen by routing
             self._changes += 1
 
     def _target(self, status: ModelStatus) -> Target:
@@ -200,6 +208,7 @@ class LiveRoster:
             bytes_needed=status.needed,
             warmth=status.warmth,
             queued_tokens=self._queued_tokens(card.id),
+            slots=self._slots,
             retry_in_s=status.retry_in_s,
             displaces_s=status.displaces_s,
             scores=card.scores,
@@ -215,11 +224,11 @@ class LiveRoster:
     def _provided(self, target: Target) -> Target:
         rates = self._rates.setdefault(target.id, target.rates)
         if target.zone is Zone.PEER:
-            if target.rates.measured:  # it knows itself best; the way there is ours to measure
-                rates = replace(target.rates, latency_s=rates.latency_s)
-            # What it told of its queue is seconds old; what was sent there since is known here.
-            queued = max(target.queued_tokens, self._queued_tokens(target.id))
-            target = replace(target, queued_tokens=queued)
+            # It knows itself best, and the link measures the way there: a first token waits for
+            # queues and loads too, which are counted on their own.
+            known = target.rates if target.rates.measured else rates
+            rates = replace(known, latency_s=target.rates.latency_s)
+            target = replace(target, queued_tokens=self._queued_there(target))
         return replace(target, rates=rates, remote=self._remote(target))
 
     def _remote(self, target: Target) -> RemoteEnergy | None:
@@ -233,6 +242,19 @@ class LiveRoster:
         if not theirs or outcome.ttft_s is None or len(outcome.attempts) > 1:
             return None
         return max(outcome.ttft_s - outcome.prompt_tokens / rates.prefill_tok_s, 0.0)
+
+    def _queued_there(self, target: Target) -> int:
+        """Tokens before a new request at a peer: none as long as it has lent us a slot.
+
+        What it told of its queue holds for the moment when it did; what was sent there since, and
+        what has ended, is known here.
+        """
+        if not target.slots:
+            return max(target.queued_tokens, self._queued_tokens(target.id))
+        running = self._expected.get(target.id, [])
+        since = len(running) - target.lent + (0 if target.queued_tokens else 1)
+        tokens = since * statistics.mean(running or [_USUAL_TOKENS]) / target.slots
+        return max(0, round(target.queued_tokens + tokens))
 
     def _queued_tokens(self, model: ModelId) -> int:
         """Tokens until a slot is free: what waits, shared among the slots that work it off."""

@@ -67,6 +67,10 @@ class OfferedModel(msgspec.Struct, frozen=True, omit_defaults=True):
         warm: It is in memory.
         load_s: Seconds until it would be.
         queued_tokens: Tokens before a new request begins.
+        loading: It is on its way into memory; `load_s` is what is left of it.
+        slots: Requests that are worked on at once.
+        lent: Slots that nobody uses and the receiver alone may count on, until it is told otherwise
+            or hears nothing for three seconds.
         query_j: Joules of the sender that a query takes, whatever its lengths; 0 where it has not
             been metered.
         output_j: Likewise, per generated token.
@@ -87,6 +91,9 @@ class OfferedModel(msgspec.Struct, frozen=True, omit_defaults=True):
     scores: dict[Task, Annotated[float, Meta(ge=0, le=1)]] = {}
     query_j: _Amount = 0.0
     output_j: _Amount = 0.0
+    loading: bool = False
+    slots: Annotated[int, Meta(ge=0, le=4096)] = 0
+    lent: Annotated[int, Meta(ge=0, le=4096)] = 0
 
 
 class Offer(msgspec.Struct, frozen=True, tag="offer", omit_defaults=True):

@@ -7,13 +7,14 @@ import asyncio
 import datetime
 import socket
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from edgeroute.domain.card import ModelCard
 from edgeroute.domain.errors import (
@@ -67,11 +68,11 @@ class FakeHost:
         self.hold.set()
         self.ended = asyncio.Event()
         self.sent = 0
-        self.offers = Offer((MODEL,))
+        self.offered = Offer((MODEL,))
         self.cards: dict[str, ModelCard] = {}
 
-    def offer(self) -> Offer:
-        return self.offers
+    def offers(self, guests: Collection[str]) -> dict[str, Offer]:
+        return dict.fromkeys(guests, self.offered)
 
     def held(self, model: str) -> ModelCard:
         if model not in self.cards:
@@ -543,8 +544,8 @@ async def test_a_peer_that_does_not_keep_to_the_protocol_is_hung_up_on(
 
 async def test_an_offer_that_is_withdrawn_takes_its_targets_away(tmp_path: Path) -> None:
     async with paired(tmp_path) as (a, b):
-        a.host.offers = Offer(withheld="it is on battery", on_battery=True)
-        a.node.tell_offers()
+        a.host.offered = Offer(withheld="it is on battery", on_battery=True)
+        a.node.telling.now()
         await b.elsewhere.until(lambda: not b.peer("desk").targets())
         with pytest.raises(DestinationUnreachable, match="on battery"):
             await b.peer("desk").probe()
@@ -617,9 +618,9 @@ async def test_verdicts_are_told_once_and_go_on_where_a_lost_link_ended(tmp_path
     async with paired(tmp_path) as (a, b):
         desk = a.node.identity.id
         a.experience.news = [news(3)]
-        a.node.tell_offers()
+        a.node.telling.now()
         await asyncio.wait_for(b.experience.took.wait(), 5)
-        a.node.tell_offers()
+        a.node.telling.now()
         b.experience.took.clear()
         link = a.node._links[b.node.identity.id]
         link.close("the cable was pulled")
@@ -635,9 +636,9 @@ async def test_verdicts_are_told_once_and_go_on_where_a_lost_link_ended(tmp_path
 async def test_who_keeps_its_verdicts_to_itself_is_told_none_and_tells_none(tmp_path: Path) -> None:
     async with paired(tmp_path, b_heeds=False) as (a, b):
         a.experience.news, b.experience.news = [news(3)], [news(4)]
-        a.host.offers = b.host.offers = Offer((), withheld="later")
+        a.host.offered = b.host.offered = Offer((), withheld="later")
         for one in (a, b):
-            one.node.tell_offers()
+            one.node.telling.now()
         await b.elsewhere.until(lambda: not b.peer("desk").targets())
         await a.elsewhere.until(lambda: not a.peer("lap").targets())
         assert a.experience.taken == b.experience.taken == []
@@ -660,7 +661,7 @@ async def test_verdicts_that_are_refused_cost_no_link(tmp_path: Path) -> None:
     async with paired(tmp_path) as (a, b):
         b.experience.error = Overloaded("it tells of too much")
         a.experience.news = [news(3)]
-        a.node.tell_offers()
+        a.node.telling.now()
         await asyncio.wait_for(b.experience.took.wait(), 5)
         assert b.told("desk")["verdicts_refused"] == "it tells of too much"
         assert await answer(b.peer("desk")) == a.host.chunks
@@ -739,3 +740,29 @@ async def test_a_peer_with_a_question_that_says_nothing_is_not_there_until_it_do
             link.data_received(data)
         assert await asked == a.host.chunks
         await desk.probe()
+
+
+# ---- slots that a peer lends ------------------------------------------------------------------
+
+
+async def test_what_a_silent_peer_lent_is_counted_on_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with paired(tmp_path) as (a, b):
+        a.host.offered = Offer((replace(MODEL, slots=4, lent=3),))
+        a.node.telling.now()
+        await b.elsewhere.until(lambda: b.peer("desk").targets()[0].lent == 3)
+        b.node.telling.doubt()
+        (target,) = b.peer("desk").targets()
+        assert (target.slots, target.lent) == (4, 3)
+        monkeypatch.setattr(Link, "silent_s", 3.5)
+        b.node.telling.doubt()
+        (target,) = b.peer("desk").targets()
+        assert (target.slots, target.lent) == (4, 0)
+
+
+async def test_a_question_that_begins_or_ends_is_told_to_all_at_once(tmp_path: Path) -> None:
+    async with paired(tmp_path) as (a, b):
+        a.host.offered = Offer((replace(MODEL, slots=4, lent=2),))
+        assert await answer(b.peer("desk"))
+        await b.elsewhere.until(lambda: b.peer("desk").targets()[0].lent == 2)
