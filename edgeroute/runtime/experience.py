@@ -83,15 +83,15 @@ class Experience:
         if since >= self._number:
             return None
         newest_first = takewhile(lambda change: change[1] > since, reversed(self._changed.items()))
-        missed = list(newest_first)[::-1][:MOST_TOLD]
+        missed = [
+            (key, counts, number)
+            for key, number in newest_first
+            if (counts := self._buckets.at(key)) is not None  # else its events are too long ago
+        ][::-1]
         told = _Telling(self._app)
-        for key, _ in missed:
-            counts = self._buckets.at(key)
-            if counts is None:  # its events are too long ago
-                del self._changed[key]
-            else:
-                told.add(key, counts)
-        number = missed[-1][1] if missed else self._number
+        for key, counts, _ in missed[:MOST_TOLD]:
+            told.add(key, counts)
+        number = missed[MOST_TOLD - 1][2] if len(missed) > MOST_TOLD else self._number
         return told.message(self._run, number, self._edition)
 
     def _app(self, origin: str) -> str:

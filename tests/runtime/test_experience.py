@@ -152,7 +152,8 @@ def test_what_nobody_hears_is_not_kept_for_them_for_good(monkeypatch: pytest.Mon
     for _ in range(120 * EVENTS_PER_BUCKET):
         one.judge("x", CODING, FILE, GOOD)
     assert len(one.experience._changed) < 400  # of 480 that there were, 160 count
-    one.tell(other)
+    (told,) = one.tell(other)
+    assert len(told.buckets) == 160
     assert other.rows("one") == one.rows(HERE)
 
 
