@@ -114,14 +114,11 @@ class Bills:
         """End one; who leaves before the end pays an equal part of what nobody has claimed."""
         pid = bill.runner.pid
         bills, unclaimed = self._of[pid], self._unclaimed[pid]
+        part = 0.0 if bill.whole and len(bills) > 1 else 1.0 / len(bills)
         for meter, left in unclaimed.items():
-            if bill.whole and len(bills) > 1:
-                continue
-            joules = left.joules / len(bills)
+            joules = part * left.joules
             bill.pay(joules if bill.reading else 0.0, 0.0 if bill.reading else joules)
-            unclaimed[meter] = Unclaimed(
-                left.joules - joules, left.seconds - left.seconds / len(bills)
-            )
+            unclaimed[meter] = Unclaimed(left.joules - joules, (1.0 - part) * left.seconds)
         bills.remove(bill)
         if not bills:
             del self._of[pid], self._unclaimed[pid]
