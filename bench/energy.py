@@ -12,6 +12,7 @@ it, EDGEROUTE_EVAL_DATA/traces.
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 from collections import defaultdict
@@ -54,6 +55,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--plot", type=Path, help="write the profiles' plot to this SVG file")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the daemon is ended then too
     told: dict[str, Any] = {}
     if {"prediction", "attribution"} & set(options.only):
         with daemon(big=not options.quick) as socket, Client(socket) as client:
