@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edgeroute.domain.audit import Departure
 from edgeroute.domain.belief import BucketKey, Counts
 from edgeroute.domain.energy import Metered
-from edgeroute.domain.features import Features
+from edgeroute.domain.features import Features, Task
 from edgeroute.domain.hardware import Hardware, Telemetry
 from edgeroute.domain.load import Budget, Footprint, LoadPlan, Pools, ThreadCounts
 from edgeroute.domain.privacy import Label, Sensitivity
@@ -58,6 +58,10 @@ class Reading(Understanding, Protocol):
 
     def look(self, request: AnyRequest) -> Look:
         """Describe a request, and keep what else its text is like. Never raises."""
+        ...
+
+    def expected(self, request: Request, task: Task) -> Expectation:
+        """What an answer to a request of a task has to be. Never raises."""
         ...
 
 

@@ -244,6 +244,12 @@ class Request(Query):
         return frozenset(need for need, is_wanted in wanted.items() if is_wanted)
 
     @property
+    def is_one_text(self) -> bool:
+        """Whether its answer is one text and nothing besides."""
+        one = self.choices == 1 and self.logprobs is None and not self.tools.offered
+        return one and self.prompt is None
+
+    @property
     def prompt_texts(self) -> Iterator[str]:
         """Every text that the model reads."""
         if self.prompt is not None:

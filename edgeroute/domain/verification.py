@@ -139,6 +139,8 @@ class Draft:
         accepted: It was given to the caller.
         total_s: Seconds that it took.
         completion_tokens: That it took.
+        told_sureness: The model told how sure it was; else `FAIR` stands for every grade but the
+            worst.
     """
 
     target: ModelId
@@ -148,3 +150,4 @@ class Draft:
     accepted: bool
     total_s: float = 0.0
     completion_tokens: int = 0
+    told_sureness: bool = True

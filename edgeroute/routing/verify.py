@@ -38,7 +38,7 @@ _RIGHT_FOR = {
 }  # fmt: skip
 """P(the answer is right) where a check says nothing against it."""
 
-_LOOKED_AT = 20_000
+LOOKED_AT = 20_000
 """Characters of an answer."""
 _REFUSAL = re.compile(
     r"\b(?:i(?:'m| am) (?:sorry|unable|not able)|i (?:cannot|can't|can not)\b"
@@ -90,7 +90,7 @@ class Given:
 
 def verify(expected: Expectation, given: Given) -> Verification:
     """Check an answer: every check that applies, and what they come to. Never raises."""
-    text = given.text[:_LOOKED_AT]
+    text = given.text[:LOOKED_AT]
     findings = [check(expected, given, text) for check in _CHECKS]
     told = tuple(finding for finding in findings if finding is not None)
     sureness = sum(given.logprobs) / len(given.logprobs) if given.logprobs else None

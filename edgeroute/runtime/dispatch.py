@@ -25,6 +25,7 @@ from edgeroute.routing.decide import decide
 from edgeroute.routing.policy import applying
 from edgeroute.routing.view import View
 from edgeroute.runtime.asking import Means
+from edgeroute.runtime.checking import Checking
 from edgeroute.runtime.drafting import Drafting
 from edgeroute.runtime.execute import Execution
 from edgeroute.runtime.judging import Judging
@@ -164,6 +165,14 @@ class Dispatcher:
         self._learner.decided(view, decision)
         self._world.profiles.decided(decision, priority)
 
+    def _checking(self, request: AnyRequest, view: View) -> Checking | None:
+        """What looks at an answer that nobody drafts; a form that it is held to says nothing."""
+        if not isinstance(request, Request) or not request.is_one_text:
+            return None
+        if request.form.kind != "text":
+            return None
+        return Checking(partial(self._world.understanding.expected, request, view.features.task))
+
     @asynccontextmanager
     async def answer(self, request: AnyRequest) -> AsyncGenerator[Answer, None]:
         """Answer a request; leaving the context early cancels it, and either way it is learnt.
@@ -181,17 +190,22 @@ class Dispatcher:
         labelled = replace(seen.request, label=view.label)
         expected = seen.look.expected
         execution: Execution | Drafting
+        checking: Checking | None = None
         if decision.cascade is None or not isinstance(labelled, Request):
             execution = Execution(labelled, view, decision, world.means)
+            checking = self._checking(request, view)
         else:
             execution = Drafting(labelled, view, decision, expected, world.means)
+        told = execution.chunks() if checking is None else checking.passing(execution.chunks())
         try:
-            async with aclosing(execution.chunks()) as chunks:
+            async with aclosing(told) as chunks:
                 yield Answer(view, decision, expected, execution, chunks)
         finally:
             noting.finish()
             self._asked_at[request.app] = world.clock()
             outcome = execution.outcome()
+            if checking is not None:
+                outcome = replace(outcome, drafts=checking.found(outcome))
             if outcome.spent is not None:
                 world.profiles.spent(outcome.spent.device.joules)
             parts = execution.parts if isinstance(execution, Drafting) else (outcome,)

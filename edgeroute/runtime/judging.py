@@ -18,7 +18,7 @@ from edgeroute.domain.errors import InvalidRequest
 from edgeroute.domain.features import Features, Task
 from edgeroute.domain.outcome import Outcome
 from edgeroute.domain.units import ModelId, RequestId
-from edgeroute.domain.verification import Checkable, Draft, Expectation
+from edgeroute.domain.verification import Checkable, Draft, Expectation, Grade
 from edgeroute.ports import Journal, Look
 from edgeroute.routing.beliefs import Evidence
 from edgeroute.routing.buckets import Change
@@ -74,7 +74,9 @@ class Judging:
         if verdict is not None and outcome.target is not None:
             self._learn(view, outcome.target, verdict, view.roster)
         for draft in outcome.drafts:
-            found = verified(view, draft)
+            reader = self._origin(view.app)
+            worth = self._quality.grading.likelihoods(draft.checkable, view.roster, reader)
+            found = verified(view, draft, worth)
             if found is not None:
                 self._learn(view, draft.target, found, view.roster)
 
@@ -148,6 +150,8 @@ class Judging:
         """What is now known of an answer that was checked says what its grade is worth."""
         given = [] if outcome is None else [draft for draft in outcome.drafts if draft.accepted]
         for draft in given:
+            if not draft.told_sureness:
+                continue
             graded = (draft.checkable, draft.grade)
             identity = _identity(draft.target, roster)
             grading = self._quality.grading
@@ -170,17 +174,26 @@ def _identity(target: ModelId, roster: Roster) -> str:
     return dict(zip(roster.ids, roster.identities, strict=True)).get(target, target)
 
 
-def verified(view: View, draft: Draft) -> Verdict | None:
-    """What the checks of a draft say of who wrote it; `None` where nothing is known of them.
+def verified(view: View, draft: Draft, worth: NDArray[np.float64]) -> Verdict | None:
+    """What the checks of a draft say of who wrote it; `None` where nothing was believed of it.
 
     The expectation of a verdict, given what was believed before: as long as grades are worth what
     is believed of them, drafts move no belief on the average.
+
+    Args:
+        view: The request.
+        draft: An answer to it.
+        worth: P(grade | right) and P(grade | wrong), shape (2, targets, grades).
     """
     evidence, ids = view.evidence, view.roster.ids
-    if evidence is None or evidence.grades is None or draft.target not in ids:
+    if evidence is None or draft.target not in ids:
         return None
     at = ids.index(draft.target)
-    right, wrong = evidence.grades[:, at, draft.grade].tolist()
+    grades = worth[:, at]
+    if draft.told_sureness or draft.grade is Grade.FAILED:
+        right, wrong = grades[:, draft.grade].tolist()
+    else:
+        right, wrong = (1.0 - grades[:, Grade.FAILED]).tolist()
     before = float(evidence.p_ok[at])
     score = before * right / (before * right + (1 - before) * wrong)
     exactly = draft.checkable is Checkable.EXACTLY

@@ -67,9 +67,9 @@ class Reader:
             asked, reading.task, Length(reading.output_tokens, reading.output_tokens_p90)
         )
         found = self._scan(request)
-        # No streamed answer is held to what it has to be, and a long prompt takes milliseconds. A
-        # probe is, though it asks for logprobs and so is never drafted.
-        expected = Expectation() if request.stream else expectation_of(request, reading.task)
+        # No streamed answer is held to what it has to be before it is told. A probe is, though it
+        # asks for logprobs and so is never drafted.
+        expected = Expectation() if request.stream else self.expected(request, reading.task)
         features = Features(
             task=reading.task,
             task_probability=round(reading.task_probability, _DIGITS),
@@ -87,9 +87,13 @@ class Reader:
             label=found.label,
             needs=request.needs,
             arithmetic=is_arithmetic(request),
-            checkable=expected.checkable if _is_whole(request) else None,
+            checkable=None if request.stream or not request.is_one_text else expected.checkable,
         )
         return Look(features, reading.vector, expected)
+
+    def expected(self, request: Request, task: Task) -> Expectation:
+        """What an answer has to be; milliseconds for a long prompt. Never raises."""
+        return expectation_of(request, task)
 
     def _of_texts(self, request: EmbeddingRequest) -> Features:
         """Nothing is answered, so nothing but length and delicacy matters."""
@@ -107,12 +111,6 @@ class Reader:
             needs=request.needs,
             longest_tokens=max(counts, default=0),
         )
-
-
-def _is_whole(request: Request) -> bool:
-    """Whether the answer is one text that is told when it is done."""
-    one = request.choices == 1 and request.logprobs is None and not request.tools.offered
-    return one and not request.stream and request.prompt is None
 
 
 def _last_two(request: Request) -> tuple[str, str]:

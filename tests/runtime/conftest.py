@@ -124,6 +124,10 @@ class FakeUnderstanding:
         expected = Expectation(labels=("check yes",))
         return Look(self.features(request), np.array([1.0, 0.0]), expected)
 
+    def expected(self, request: Request, task: Task) -> Expectation:
+        is_checked = "check" in request.messages[-1].content.split()
+        return Expectation(labels=("check yes",)) if is_checked else Expectation()
+
     def features(self, request: AnyRequest) -> Features:
         if isinstance(request, EmbeddingRequest):  # of which these models are capable all the same
             return Features(Task.UNKNOWN, 1.0, sum(map(len, request.inputs)), 0, 0, 0)

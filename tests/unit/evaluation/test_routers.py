@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from edgeroute.domain.errors import InvalidRequest
 from edgeroute.domain.features import Features, Task
-from edgeroute.domain.request import AnyRequest, EmbeddingRequest
+from edgeroute.domain.request import AnyRequest, EmbeddingRequest, Request
+from edgeroute.domain.verification import Expectation
 from edgeroute.evaluation import routers
 from edgeroute.evaluation.routing_metrics import aiq, pair_figures
 from edgeroute.evaluation.routing_set import RoutingSet, read_set
@@ -29,6 +30,9 @@ class SaysTheFirstWord:
 
     def features(self, request: AnyRequest) -> Features:
         return self.look(request).features
+
+    def expected(self, request: Request, task: Task) -> Expectation:
+        raise AssertionError("nothing is answered")
 
 
 def drawn(folder: Path, rows: int = 400) -> RoutingSet:
