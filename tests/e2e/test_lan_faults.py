@@ -79,6 +79,8 @@ def test_a_slow_and_lossy_link_brings_every_answer_whole(net: Network) -> None:
     assert ask(desk, model="lap/small")["edgeroute"]["target"] == "lap/small"
 
 
+@pytest.mark.soak
+@pytest.mark.skipif(not WHOLE, reason="ten seconds of silence, and their ends: `make soak`")
 def test_a_cable_that_is_dead_for_ten_seconds_or_for_good_costs_no_answer(net: Network) -> None:
     """Both cards stay up, and nobody is told: what is sent is gone."""
     desk, lap, _ = two(net, bad_cable=True)
