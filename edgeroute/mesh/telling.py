@@ -74,8 +74,10 @@ class Telling:
         if not self._links:
             return
         now = self._world.clock()
-        # To whom nothing may come through nothing is lent: what it was told it counts on no more.
+        # Whoever is not heard hears nothing either, and counts on what it was told no more.
         there = [device for device, link in self._links.items() if link.silent_s <= LEASE_S]
+        for device in self._links.keys() - set(there):
+            self._known[device].told = None  # it is told anew when it is heard
         offers = self._world.host.offers([guest_of(device) for device in there])
         for device in there:
             known, offer = self._known[device], offers[guest_of(device)]

@@ -4,7 +4,7 @@ Owns the order of the steps: estimate -> screen -> score -> rank -> say why. Eve
 all candidates at once; objects are made only for the few that make up the plan.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from edgeroute.routing import constraints, policy, reasons, score
 from edgeroute.routing.candidates import Floats
 from edgeroute.routing.cascade import best_cascade
 from edgeroute.routing.estimate import Estimates, estimate
+from edgeroute.routing.second_copy import first_copies, second_copy_s, what_of_copies
 from edgeroute.routing.two_choices import draw_between
 from edgeroute.routing.view import View
 
@@ -58,7 +59,9 @@ def decide(view: View) -> Decision | Refusal:
     flip = reasons.flip(view.profile, plan)
     cascade = _cascade(view, appraisal)
     if cascade is None:
-        return Decision(plan, reasons.reason(view, plan), flip)
+        is_admitted = appraisal.codes == constraints.ADMITTED
+        copies = what_of_copies(view.roster, plan[0].target, is_admitted)
+        return Decision(plan, reasons.reason(view, plan, copies), flip)
     return Decision(plan, reasons.of_cascade(view, cascade, plan[0]), flip, cascade)
 
 
@@ -85,9 +88,13 @@ def appraise(view: View) -> Appraisal:
     """Estimate, screen and score every candidate."""
     estimates = estimate(view.features, view.roster, view.evidence)
     codes = constraints.screen(view, estimates)
+    is_admitted = codes == constraints.ADMITTED
+    if copies := first_copies(view.roster, is_admitted):
+        wasted_s = second_copy_s(view.roster, copies, view.budget_bytes)
+        estimates = replace(estimates, everybody_s=estimates.everybody_s + wasted_s)
     terms = score.terms(view.profile, estimates, _preferred(view))
     utility: Floats = terms.sum(axis=0)
-    admitted = (codes == constraints.ADMITTED).nonzero()[0]
+    admitted = is_admitted.nonzero()[0]
     order = admitted[(-utility[admitted]).argsort(kind="stable")]
     alone_s = estimates.total_s - view.roster.queue_s
     order = draw_between(view.roster, alone_s, utility, order, view.draw)

@@ -18,8 +18,10 @@ _MOST = 10.0
 """A weight that would have to change more than tenfold says less than a P(ok) would."""
 
 
-def reason(view: View, plan: Sequence[Ranked]) -> str:
+def reason(view: View, plan: Sequence[Ranked], copies: str) -> str:
     """Why the first of a plan is the first, against the second where there is one.
+
+    `copies` is what that means for copies of its model (see `second_copy`).
 
     For example: `qwen-0.5b: best for coding (P(ok) .62) in 3.1 s; smollm2 is 2.2 s faster but has
     P(ok) .31`.
@@ -29,7 +31,7 @@ def reason(view: View, plan: Sequence[Ranked]) -> str:
     loading = f", {format_seconds(load_s)} of it loading" if load_s > 0 else ""
     expected = f"P(ok) {_share(winner.estimate.p_ok)}"
     took = format_seconds(winner.estimate.total_s)
-    sentence = f"{winner.target}: {_why(view, plan)} ({expected}) in {took}{loading}"
+    sentence = f"{winner.target}: {_why(view, plan)} ({expected}) in {took}{loading}{copies}"
     return f"{sentence}; {_contrast(winner, plan[1])}" if len(plan) > 1 else sentence
 
 

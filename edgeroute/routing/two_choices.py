@@ -48,7 +48,7 @@ def _alike(roster: Roster, alone_s: Floats, order: NDArray[np.intp]) -> list[int
 
     Who has a slot for us comes before who has none: what was lent is nobody else's.
     """
-    peers = [at for at in order.tolist() if roster.zone[at] == Zone.PEER]
+    peers = order[roster.zone[order] == Zone.PEER].tolist()
     if not peers:
         return []
     best = peers[0]
