@@ -121,8 +121,11 @@ class Providers:
         """What one offers, or whether it is there, has changed."""
         state = self._states.get(name)
         if state is not None:
-            state.retry_at = self._clock()
-            state.wake.set()
+            self._look(state, self._clock())
+
+    def _look(self, state: _State, at: float) -> None:
+        state.retry_at = min(state.retry_at, at)
+        state.wake.set()
 
     @property
     def names(self) -> frozenset[str]:
@@ -175,10 +178,10 @@ class Providers:
     async def follow(self, changes: AsyncIterator[None]) -> None:
         """Look again for whoever is not on this device, whenever the network has changed."""
         async for _ in changes:
-            for name, state in self._states.items():
-                afar = all(target.zone is not Zone.DEVICE for target in state.provider.targets())
-                if afar and self._clock() - state.probed_at >= _RETRY_S[0]:
-                    self.look_again(name)
+            for state in self._states.values():
+                if all(target.zone is not Zone.DEVICE for target in state.provider.targets()):
+                    # What was just looked at may have been seen as it was before the change.
+                    self._look(state, max(self._clock(), state.probed_at + _RETRY_S[0]))
 
     async def close(self) -> None:
         """Let go of all connections and processes."""

@@ -23,6 +23,8 @@ def main(model: str, name: str, port: str, key: str) -> None:
     params.n_parallel = 2
     params.warmup = False
     params.ui = False
+    params.cpuparams.n_threads = 1  # two that wait for each other stand still on busy cores
+    params.cpuparams_batch.n_threads = 1
     params.verbosity = 0
     server = xllamacpp.Server(params)
     sys.stdout.write(f"{server.listening_address}\n")

@@ -210,6 +210,11 @@ async def test_a_change_of_the_network_is_a_reason_to_look_again() -> None:
         await asyncio.sleep(0.2)
         assert (await outcome_of(line, public("hello")))[1] == "box/big"
         assert len(sink.sent) == 1
+        sink.down = DestinationUnreachable("no route")
+        changes.put_nowait("a route, as soon as it was looked for")
+        await asyncio.sleep(1.0)
+        assert (await outcome_of(line, public("hello")))[1] == "own"
+        assert len(sink.sent) == 1
         following.cancel()
 
 
