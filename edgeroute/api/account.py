@@ -7,6 +7,7 @@ from edgeroute.domain.energy import Energy
 from edgeroute.domain.outcome import Outcome
 from edgeroute.domain.units import ModelId
 from edgeroute.routing.beliefs import credible
+from edgeroute.routing.cascade import claim_on
 from edgeroute.routing.explain import policy_lines, rejections
 from edgeroute.routing.view import View
 from edgeroute.runtime.record import Recalled
@@ -30,7 +31,10 @@ def account(
         "flip": decision.flip,
         "terms": _terms(ranked),
         "cascade": _cascade(decision.cascade),
-        "plan": [{**_ranked(r), **_belief(view, r.target)} for r in decision.plan],
+        "plan": [
+            {**_ranked(r), **_belief(view, r.target), "claim": _claim(view, r.target)}
+            for r in decision.plan
+        ],
         "rejected": [_rejection(r) for r in rejections(view)],
         "joules": {
             **_joules(ranked.estimate.device, ranked.estimate.system),
@@ -151,6 +155,21 @@ def _belief(view: View, target: ModelId) -> dict[str, object]:
         "heard": round(belief.heard, 2),
         "interval": [round(bound, 4) for bound in credible(belief)],
         "correction": round(belief.correction, 4),
+    }
+
+
+def _claim(view: View, target: ModelId) -> dict[str, object] | None:
+    """At which grades its drafts are proved; `None` where the profile asks for no proof."""
+    claim = claim_on(view, view.roster.ids.index(target))
+    if claim is None:
+        return None
+    checkable = view.features.checkable
+    return {
+        "of": "" if checkable is None else checkable.value,
+        "grades": [grade.name.lower() for grade in claim.grades],
+        "wrong_at_most": round(claim.wrong_at_most, 4),
+        "verified": claim.verified,
+        "withdrawn": claim.withdrawn,
     }
 
 

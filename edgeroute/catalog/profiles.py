@@ -36,14 +36,17 @@ def _profile(path: Path) -> Profile:
         limit: float | None = getattr(profile, name)
         if limit is not None and not limit >= 0:
             raise file.fault((name,), f"{limit} is not a time of 0 s or more")
-    _check_energy(file, profile)
+    _check_limits(file, profile)
     return profile
 
 
-def _check_energy(file: TomlFile, profile: Profile) -> None:
+def _check_limits(file: TomlFile, profile: Profile) -> None:
     budget = profile.joules_per_hour
     if budget is not None and not 0 < budget < math.inf:
         raise file.fault(("joules_per_hour",), f"{budget} is not an amount above 0")
+    borne = profile.wrong_at_most
+    if borne is not None and not 0 < borne < 1:
+        raise file.fault(("wrong_at_most",), f"{borne} is not a share between 0 and 1")
     for number, when in enumerate(profile.applies):
         if not when.conditions:
             raise file.fault(("applies", number), "names no condition", "it would always hold")

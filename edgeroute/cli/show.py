@@ -33,6 +33,7 @@ def decision_lines(account: dict[str, Any]) -> Iterator[str]:
             yield f"  unless    {account['flip']}"
         yield from _cascade_lines(account)
         yield from _outcome_lines(account)
+        yield from _claim_lines(account["plan"])
         yield from _plan_lines(account["plan"])
     for rejected in account["rejected"]:
         yield f"  not {rejected['target']}: {rejected['reason']}"
@@ -94,6 +95,21 @@ def _plan_lines(plan: Sequence[dict[str, Any]]) -> Iterator[str]:
             f"    {ranked['target']:<{width}} {ranked['utility']:+.3f} = {terms}"
             f"   (P(ok) {ranked['p_ok']:.2f}{_evidence(ranked)}, {took})"
         )
+
+
+def _claim_lines(plan: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """What is proved of drafts, where the profile asks for it."""
+    for ranked in plan:
+        claim = ranked["claim"]
+        if claim is None:
+            continue
+        seen = f"{claim['verified']} judged answers to such requests"
+        if claim["grades"]:
+            given = f"{' or '.join(claim['grades'])}, wrong at most {claim['wrong_at_most']:.0%}"
+            told = f"{given} (90% sure, {seen})"
+        else:
+            told = f"nothing{', withdrawn' if claim['withdrawn'] else ''} ({seen})"
+        yield f"  proved    {ranked['target']}: {told}"
 
 
 def _evidence(ranked: dict[str, Any]) -> str:

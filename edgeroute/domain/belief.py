@@ -26,6 +26,11 @@ def origin_of(machine: str, app: str) -> str:
     return f"{machine}/{app}"
 
 
+def probing_of(machine: str, identity: str) -> str:
+    """The origin of a machine's probes of one model, which fades by its own events alone."""
+    return origin_of(machine, f"{PROBES}{identity[:16]}")
+
+
 def machine_of(origin: str) -> str:
     """The machine of an origin: `HERE`, or the `DeviceId` of a peer."""
     return origin.partition("/")[0]
@@ -96,6 +101,8 @@ class Belief:
         heard: Of both, those that other machines of the owner made.
         correction: What the request's own features add to `mean`; 0 until that has proved itself.
         grades: P(grade | right) and P(grade | wrong) of its drafts; empty where none is checked.
+        judged: Answers of each grade, worst first, that were judged right and wrong, and of those
+            the ones judged in use; empty where there are none.
     """
 
     mean: float
@@ -104,3 +111,4 @@ class Belief:
     heard: float = 0.0
     correction: float = 0.0
     grades: tuple[tuple[float, ...], ...] = ()
+    judged: tuple[tuple[float, float, float, float], ...] = ()

@@ -44,6 +44,8 @@ class Profile:
         idle_release_battery_s: The same while the battery is drained.
         joules_per_hour: What models may take of this device; `per_joule` then rises as far as it
             must. `None` is no limit. Nobody is refused for it.
+        wrong_at_most: Share of wrong answers that is borne of drafts given in a bigger model's place:
+            drafts are then given only at grades that judged answers have proved; `None` is off.
         applies: When it is in force without being asked for; any of them is enough.
     """
 
@@ -59,6 +61,7 @@ class Profile:
     idle_release_s: float | None = None
     idle_release_battery_s: float | None = 120.0
     joules_per_hour: float | None = None
+    wrong_at_most: float | None = None
     applies: tuple[When, ...] = ()
 
     def release_s(self, *, on_battery: bool) -> float | None:

@@ -18,6 +18,7 @@ from edgeroute.domain.features import Features, Subject, Task
 from edgeroute.routing.beta import interval
 from edgeroute.routing.buckets import Buckets, Change
 from edgeroute.routing.candidates import Floats, Roster
+from edgeroute.routing.tested import Tally
 
 STRENGTH = 30.0
 """Observations that a prior weighs: a task x model table shrunk by 30 was best, or within noise of
@@ -70,6 +71,7 @@ class Evidence:
         correction: What the request's own features add to `mean`.
         grades: What grades of drafts are worth (`Grading.likelihoods`); `None` where the answer
             cannot be checked before it is given.
+        judged: Answers to such requests that were judged, by target and grade (`Grading.judged`).
     """
 
     mean: Floats
@@ -78,6 +80,7 @@ class Evidence:
     heard: Floats
     correction: Floats
     grades: Floats | None = None
+    judged: tuple[tuple[Tally, ...], ...] = ()
 
     @property
     def p_ok(self) -> Floats:
@@ -98,6 +101,7 @@ class Evidence:
             float(self.heard[at]),
             float(self.correction[at]),
             grades,
+            self.judged[at] if self.judged else (),
         )
 
     @classmethod
@@ -108,7 +112,8 @@ class Evidence:
         grades = None
         if rows and all(belief.grades for belief in beliefs):
             grades = np.array([belief.grades for belief in beliefs], np.float64).swapaxes(0, 1)
-        return cls(mean, ok, bad, heard, correction, grades)
+        judged = tuple(tuple(Tally(*tally) for tally in belief.judged) for belief in beliefs)
+        return cls(mean, ok, bad, heard, correction, grades, judged if any(judged) else ())
 
 
 def credible(belief: Belief) -> tuple[float, float]:

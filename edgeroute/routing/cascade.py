@@ -22,6 +22,7 @@ from edgeroute.domain.verification import Grade
 from edgeroute.routing.beliefs import MOST
 from edgeroute.routing.candidates import Floats
 from edgeroute.routing.estimate import Estimates
+from edgeroute.routing.tested import Claim, Tally, claim_of
 from edgeroute.routing.view import View
 
 ADVERSE = 0.15
@@ -124,7 +125,7 @@ def _players(
             joules=float(estimates.device_joules[at]),
             usd=float(estimates.usd[at]),
             drafts=view.roster.zone[at] == Zone.DEVICE,
-            cuts=_cuts(grades[0, at].tolist(), grades[1, at].tolist()),
+            cuts=_allowed(view, at, _cuts(grades[0, at].tolist(), grades[1, at].tolist())),
         )
         for at in chosen
     ]
@@ -143,12 +144,28 @@ def _cuts(if_right: Sequence[float], if_wrong: Sequence[float]) -> tuple[_Cut, .
     )
 
 
+def claim_on(view: View, at: int) -> Claim | None:
+    """What is claimed of a target's drafts; `None` where the profile asks for no proof."""
+    budget, evidence = view.profile.wrong_at_most, view.evidence
+    if budget is None or evidence is None or evidence.grades is None:
+        return None
+    tallies = evidence.judged[at] if evidence.judged else ()
+    return claim_of(tallies or [Tally()] * len(Grade), budget)
+
+
+def _allowed(view: View, at: int, cuts: tuple[_Cut, ...]) -> tuple[_Cut, ...]:
+    """The cuts whose drafts are proved to be as seldom wrong as the profile bears."""
+    claim = claim_on(view, at)
+    return cuts if claim is None else tuple(c for c in cuts if {*c.accepts} <= {*claim.grades})
+
+
 def _chains(players: Sequence[_Player], limits: Limits) -> Iterator[tuple[_Player, ...]]:
     """Every chain in which each step costs more than the one before, and all fit the limits."""
     for length in range(2, _LONGEST + 1):
         for chain in combinations(players, length):
             dearer = all(before.cost > after.cost for before, after in pairwise(chain))
-            if dearer and all(step.drafts for step in chain[:-1]) and _fits(chain, limits):
+            drafted = all(step.drafts and step.cuts for step in chain[:-1])
+            if dearer and drafted and _fits(chain, limits):
                 yield chain
 
 

@@ -7,10 +7,11 @@ comes to mean less of it than of others.
 
 import numpy as np
 
-from edgeroute.domain.belief import Counts
+from edgeroute.domain.belief import Counts, machine_of, probing_of
 from edgeroute.domain.verification import Checkable, Grade
 from edgeroute.routing.buckets import Buckets, Change
 from edgeroute.routing.candidates import Floats, Roster
+from edgeroute.routing.tested import Tally
 
 STRENGTH = 12.0
 """Right or wrong answers that the shares below weigh."""
@@ -22,6 +23,9 @@ SHARES: dict[Checkable, tuple[tuple[float, ...], tuple[float, ...]]] = {
 """Of right answers, then of wrong ones, how many had which `Grade`: 300 answers of three models of
 135M to 1.5B parameters to the probes that come with us (`bench/results/2026-11-23-cascade.md`).
 Sums are recomputed; nine were among the probes, all graded rightly."""
+
+
+Judged = tuple[tuple[Tally, ...], ...]
 
 
 def cell_of(checkable: Checkable, grade: Grade) -> str:
@@ -43,6 +47,7 @@ class Grading:
     def __init__(self, buckets: Buckets) -> None:
         self._buckets = buckets
         self._read: dict[tuple[Checkable, str], tuple[tuple[str, ...], Floats]] = {}
+        self._judged: dict[tuple[Checkable, str], tuple[tuple[str, ...], Judged]] = {}
 
     def observe(
         self, origin: str, identity: str, checkable: Checkable, grade: Grade, counts: Counts
@@ -52,12 +57,13 @@ class Grading:
         Returns:
             The buckets that changed.
         """
-        self._read.clear()
+        self.look_again()
         return self._buckets.observe(origin, [cell_of(checkable, grade)], {identity: counts})
 
     def look_again(self) -> None:
-        """The buckets were changed by somebody else."""
+        """The buckets were changed."""
         self._read.clear()
+        self._judged.clear()
 
     def likelihoods(self, checkable: Checkable, roster: Roster, reader: str) -> Floats:
         """P(grade | right) and P(grade | wrong), shape (2, targets, grades)."""
@@ -66,6 +72,29 @@ class Grading:
         if known is None or known[0] != roster.identities:
             known = self._read[key] = (roster.identities, self._shares(checkable, roster, reader))
         return known[1]
+
+    def judged(self, checkable: Checkable, roster: Roster, reader: str) -> Judged:
+        """Answers of each target that were judged, by grade, worst first; empty where none was.
+
+        Only what the reader and this machine's probes found: a claim to one app rests on no other
+        app's word. Unfaded, as far as buckets are kept.
+        """
+        key = (checkable, reader)
+        known = self._judged.get(key)
+        if known is None or known[0] != roster.identities:
+            found = tuple(self._tallies(checkable, name, reader) for name in roster.identities)
+            known = self._judged[key] = (roster.identities, found)
+        return known[1]
+
+    def _tallies(self, checkable: Checkable, identity: str, reader: str) -> tuple[Tally, ...]:
+        counted, probing = self._buckets.counted, probing_of(machine_of(reader), identity)
+        tallies = []
+        for grade in Grade:
+            cell = cell_of(checkable, grade)
+            right, wrong = counted(cell, identity, reader)
+            probed_right, probed_wrong = counted(cell, identity, probing)
+            tallies.append(Tally(right + probed_right, wrong + probed_wrong, right, wrong))
+        return tuple(tallies) if any(map(any, tallies)) else ()
 
     def _shares(self, checkable: Checkable, roster: Roster, reader: str) -> Floats:
         counts = np.array(

@@ -46,7 +46,8 @@ class Quality:
         read = self.beliefs.read(features, roster, reader)
         if features.checkable is not None:
             grades = self.grading.likelihoods(features.checkable, roster, reader)
-            read = replace(read, grades=grades)
+            judged = self.grading.judged(features.checkable, roster, reader)
+            read = replace(read, grades=grades, judged=judged)
         if vector is None or not self.corrector.share:
             return read
         names = roster.identities

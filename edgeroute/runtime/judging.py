@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeroute.domain.belief import ANY_CELL, HERE, PROBES, Verdict, origin_of
+from edgeroute.domain.belief import ANY_CELL, HERE, Verdict, origin_of, probing_of
 from edgeroute.domain.capability import Capability
 from edgeroute.domain.errors import InvalidRequest
 from edgeroute.domain.features import Features, Task
@@ -164,7 +164,7 @@ class Judging:
         corrector.adopt(await asyncio.to_thread(solve, problem))
 
     def _probing(self, identity: str) -> str:
-        return self._origin(f"{PROBES}{identity[:16]}")
+        return probing_of(HERE, identity)
 
     def _origin(self, app: str) -> str:
         return origin_of(HERE, app)

@@ -147,3 +147,22 @@ def test_shares_are_shares() -> None:
         assert sum(right) == pytest.approx(1.0)
         assert sum(wrong) == pytest.approx(1.0)
         assert right[Grade.FAILED] < wrong[Grade.FAILED]
+
+
+def test_drafts_are_given_only_at_grades_that_judged_answers_prove() -> None:
+    careful = replace(SLOW, wrong_at_most=0.1)
+    unproved = replace(view(SMALL, BIG), profile=careful)
+    assert decided(unproved).cascade is None
+    assert unproved.evidence is not None
+
+    quality, roster = Quality(2), unproved.roster
+    small = roster.identities[roster.ids.index(SMALL.id)]
+    for _ in range(60):
+        quality.grading.observe("here", small, Checkable.FORMALLY, Grade.SOUND, Counts(PARTS, 0))
+    evidence = quality.evidence(unproved.features, None, roster, "here")
+    proved = replace(unproved, evidence=evidence)
+    cascade = decided(proved).cascade
+    assert cascade is not None
+    assert cascade.steps[0].accepts == (Grade.SOUND,)
+    replayed = replace(proved, evidence=type(evidence).of(evidence.record()))
+    assert decided(replayed).cascade == cascade
