@@ -82,16 +82,12 @@ def test_a_journalled_decision_comes_out_with_the_same_bytes(
 ) -> None:
     count = len(drawn.roster)
     if data.draw(st.booleans()):
-        drawn = replace(
-            drawn,
-            evidence=Evidence(
-                *(
-                    Roster.of(drawn.roster.targets).context * 0
-                    + [data.draw(shares()) for _ in range(count)]
-                    for _ in range(5)
-                )
-            ),
+        mean, ok, bad, heard, correction = (
+            Roster.of(drawn.roster.targets).context * 0
+            + [data.draw(shares()) for _ in range(count)]
+            for _ in range(5)
         )
+        drawn = replace(drawn, evidence=Evidence(mean, ok, bad, heard, correction))
     (row,) = journalled([drawn])
     past = read(row)
     assert past is not None
