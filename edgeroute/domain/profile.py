@@ -44,7 +44,7 @@ class Profile:
         idle_release_battery_s: The same while the battery is drained.
         joules_per_hour: What models may take of this device; `per_joule` then rises as far as it
             must. `None` is no limit. Nobody is refused for it.
-        wrong_at_most: Share of drafts that may be wrong of those given in a bigger model's place: they
+        wrong_at_most: Share that may be wrong of drafts given in a bigger model's place: they
             are then given only at grades that judged answers have proved; `None` is off.
         applies: When it is in force without being asked for; any of them is enough.
     """
