@@ -29,8 +29,8 @@ from edgeroute.runtime.telemetry import TelemetryFeed
 from edgeroute.wire.link import MAX_OFFERED, Method, Offer, OfferedModel
 from edgeroute.wire.openai import decode_chat, decode_completion, decode_embeddings
 
-MOST_AT_ONCE: Final = 32
-"""Questions of one guest that run or wait here: its third of a burst of 96."""
+MOST_AT_ONCE: Final = 40
+"""Questions of one guest that run or wait here: a third of a burst of 96, and more."""
 MOST_OF_ALL: Final = 48
 """Of all guests: the rest of a model's queue (`residency.settings`) is its owner's."""
 _ASKING_S: Final = 10.0
