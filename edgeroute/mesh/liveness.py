@@ -40,7 +40,8 @@ class Liveness:
         """A sign of life is sent; the number that it carries."""
         self._number += 1
         self._pinged_at = now
-        self.is_awaited = True
+        if self.rtt_s is not None:  # a link that has just said hello is there, however far it is
+            self.is_awaited = True
         return self._number
 
     def asked(self) -> None:
@@ -63,7 +64,9 @@ class Liveness:
     @property
     def patience_s(self) -> float:
         """Seconds in which a machine that is well answers a sign of life."""
-        return max(_PATIENCE_S, _PATIENCE_RTTS * (self.rtt_s or 0.0))
+        if self.rtt_s is None:
+            return EVERY_S  # nobody knows yet how far it is
+        return max(_PATIENCE_S, _PATIENCE_RTTS * self.rtt_s)
 
     def silent_s(self, now: float) -> float:
         """Seconds since anything came."""

@@ -29,13 +29,21 @@ def test_only_the_last_sign_tells_the_way() -> None:
 
 def test_a_machine_is_waited_for_from_a_question_to_the_next_word() -> None:
     live, awaited = Liveness(0.0), []
-    for step in (live.asked, lambda: live.heard(1.0), lambda: live.ping(2.0)):
+    steps = (
+        lambda: live.ping(0.0), live.asked, lambda: live.heard(1.0),
+        lambda: live.answered(live.ping(2.0), 2.4), lambda: live.ping(3.0),
+    )  # fmt: skip
+    patience_s = live.patience_s
+    for step in steps:
         awaited.append(live.is_awaited)
         step()
-    assert [*awaited, live.is_awaited] == [False, True, False, True]
-    assert live.patience_s == 0.1
-    live.answered(live.ping(3.0), 3.4)
+    # The first sign of life on a link that has just said hello makes nobody doubt it.
+    assert [*awaited, live.is_awaited] == [False, False, True, False, False, True]
+    assert patience_s == EVERY_S
     assert live.patience_s == pytest.approx(4 * 0.4)
+    near = Liveness(0.0)
+    near.answered(near.ping(1.0), 1.001)
+    assert near.patience_s == 0.1
 
 
 @given(st.integers(1, 10_000), st.floats(0, 1))
