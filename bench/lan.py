@@ -66,7 +66,7 @@ class Size:
     stalls: int
 
 
-FULL, QUICK = Size(5, 200, 96, 30.0, 12), Size(2, 40, 36, 8.0, 3)
+FULL, QUICK = Size(5, 200, 60, 30.0, 12), Size(2, 40, 36, 8.0, 3)
 
 
 def wait_for(true: Callable[[], object]) -> float:
