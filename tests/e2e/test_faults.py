@@ -262,11 +262,11 @@ def test_hanging_up_frees_the_slot(house: House) -> None:
     house.start()
     with http(house) as client:
         for _ in range(3):  # each would hold the only slot for ten seconds
-            body = chat(WORDS, stream=True)
+            body = chat(WORDS, model="slow", stream=True)
             with client.stream("POST", "/v1/chat/completions", json=body) as got:
                 first_event_with_text(got.iter_lines())
     with house.client() as after:
-        answer = after.post("/v1/chat/completions", chat("hello"))
+        answer = after.post("/v1/chat/completions", chat("hello", model="slow"))
     assert answer["choices"][0]["message"]["content"].strip() == "hello"
     assert house.model("slow")["leases"] == 0
 
