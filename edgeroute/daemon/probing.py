@@ -149,7 +149,7 @@ class Probing:
             priority="background",
             logprobs=0 if Capability.LOGPROBS in target.capabilities else None,
         )
-        async with self._dispatcher.answer(request) as answer:
+        async with self._dispatcher.answer(request, judged=True) as answer:
             given = Given.of([chunk async for chunk in answer.chunks])
         right = await asyncio.to_thread(passes, probe.probe, given.text)
         self._judging.probed(answer.view, answer.expected, given, task=probe.task, right=right)

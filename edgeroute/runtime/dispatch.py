@@ -20,7 +20,7 @@ from edgeroute.domain.outcome import Outcome
 from edgeroute.domain.request import AnyRequest, Chunk, Priority, Request
 from edgeroute.domain.units import ModelId, RequestId
 from edgeroute.domain.verification import Expectation
-from edgeroute.ports import Reading
+from edgeroute.ports import Look, Reading
 from edgeroute.routing.decide import decide
 from edgeroute.routing.policy import applying
 from edgeroute.routing.view import View
@@ -165,17 +165,25 @@ class Dispatcher:
         self._learner.decided(view, decision)
         self._world.profiles.decided(decision, priority)
 
-    def _checking(self, request: AnyRequest, view: View) -> Checking | None:
+    def _checking(self, request: AnyRequest, look: Look) -> Checking | None:
         """What looks at an answer that nobody drafts; a form that it is held to says nothing."""
         if not isinstance(request, Request) or not request.is_one_text:
             return None
         if request.form.kind != "text":
             return None
-        return Checking(partial(self._world.understanding.expected, request, view.features.task))
+        if not request.stream:  # of those it is known before
+            return Checking(lambda: look.expected)
+        return Checking(partial(self._world.understanding.expected, request, look.features.task))
 
     @asynccontextmanager
-    async def answer(self, request: AnyRequest) -> AsyncGenerator[Answer, None]:
+    async def answer(
+        self, request: AnyRequest, *, judged: bool = False
+    ) -> AsyncGenerator[Answer, None]:
         """Answer a request; leaving the context early cancels it, and either way it is learnt.
+
+        Args:
+            request: What is asked.
+            judged: Whoever asks will judge the answer, so that checks shall not count it too.
 
         Raises:
             NoTarget: Every candidate was filtered out; says what would have to change.
@@ -193,7 +201,7 @@ class Dispatcher:
         checking: Checking | None = None
         if decision.cascade is None or not isinstance(labelled, Request):
             execution = Execution(labelled, view, decision, world.means)
-            checking = self._checking(request, view)
+            checking = None if judged else self._checking(request, seen.look)
         else:
             execution = Drafting(labelled, view, decision, expected, world.means)
         told = execution.chunks() if checking is None else checking.passing(execution.chunks())
