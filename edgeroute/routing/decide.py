@@ -4,6 +4,7 @@ Owns the order of the steps: estimate -> screen -> score -> rank -> say why. Eve
 all candidates at once; objects are made only for the few that make up the plan.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,6 +39,7 @@ class Appraisal:
         order: Indices of the admitted candidates, best first; equals by name, and peers that are
             alike as they were drawn. Where the request prefers this device, whatever runs here
             comes first.
+        copies: Models that a peer holds already (`second_copy.first_copies`).
     """
 
     estimates: Estimates
@@ -45,6 +47,7 @@ class Appraisal:
     terms: Floats
     utility: Floats
     order: NDArray[np.intp]
+    copies: Mapping[int, int]
 
 
 def decide(view: View) -> Decision | Refusal:
@@ -59,8 +62,7 @@ def decide(view: View) -> Decision | Refusal:
     flip = reasons.flip(view.profile, plan)
     cascade = _cascade(view, appraisal)
     if cascade is None:
-        is_admitted = appraisal.codes == constraints.ADMITTED
-        copies = what_of_copies(view.roster, plan[0].target, is_admitted)
+        copies = what_of_copies(view.roster, plan[0].target, appraisal.copies)
         return Decision(plan, reasons.reason(view, plan, copies), flip)
     return Decision(plan, reasons.of_cascade(view, cascade, plan[0]), flip, cascade)
 
@@ -89,7 +91,8 @@ def appraise(view: View) -> Appraisal:
     estimates = estimate(view.features, view.roster, view.evidence)
     codes = constraints.screen(view, estimates)
     is_admitted = codes == constraints.ADMITTED
-    if copies := first_copies(view.roster, is_admitted):
+    copies = first_copies(view.roster, is_admitted)
+    if copies:
         wasted_s = second_copy_s(view.roster, copies, view.budget_bytes)
         estimates = replace(estimates, everybody_s=estimates.everybody_s + wasted_s)
     terms = score.terms(view.profile, estimates, _preferred(view))
@@ -100,7 +103,7 @@ def appraise(view: View) -> Appraisal:
     order = draw_between(view.roster, alone_s, utility, order, view.draw)
     if view.limits.on_device == "prefer":
         order = order[(view.roster.zone[order] > Zone.DEVICE).argsort(kind="stable")]
-    return Appraisal(estimates, codes, terms, utility, order)
+    return Appraisal(estimates, codes, terms, utility, order, copies)
 
 
 def _preferred(view: View) -> Floats | None:

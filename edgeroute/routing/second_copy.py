@@ -42,10 +42,10 @@ def second_copy_s(roster: Roster, copies: Mapping[int, int], budget: Bytes) -> F
     return seconds
 
 
-def what_of_copies(roster: Roster, winner: ModelId, admitted: NDArray[np.bool_]) -> str:
+def what_of_copies(roster: Roster, winner: ModelId, copies: Mapping[int, int]) -> str:
     """What a decision for this winner means for copies; empty where it means nothing."""
     at = roster.ids.index(winner)
-    for own, first in first_copies(roster, admitted).items():
+    for own, first in copies.items():
         if own == at:
             return f", a second copy besides {roster.ids[first]}"
         if roster.identities[own] == roster.identities[at]:
