@@ -174,7 +174,7 @@ class RpcConnection(asyncio.Protocol):
 
     def _hang_up(self, error: EdgeRouteError) -> None:
         """Say why, and close: nothing later can be trusted."""
-        self._transport.write(encode(_failed(CONNECTION, error)))
+        self._transport.write(encode(Failed.of(CONNECTION, error)))
         self._transport.close()
 
     async def _send(self, *messages: FromDaemon) -> None:
@@ -196,7 +196,7 @@ class RpcConnection(asyncio.Protocol):
             raise InvalidRequest(f"the call id {message.id} is negative or still in use")
         refusal = self._refusal(message)
         if refusal is not None:
-            self._transport.write(encode(_failed(message.id, refusal)))
+            self._transport.write(encode(Failed.of(message.id, refusal)))
             return
         task = asyncio.get_running_loop().create_task(self._answer(message))
         self._calls[message.id] = task
@@ -227,14 +227,14 @@ class RpcConnection(asyncio.Protocol):
                 body = await _WHOLE[call.method](self._house, call.body, caller)
                 await self._send(Result(call.id, encode_json(body)))
         except EdgeRouteError as error:
-            await self._send(_failed(call.id, error))
+            await self._send(Failed.of(call.id, error))
 
     def _ended(self, call: int, task: asyncio.Task[None]) -> None:
         del self._calls[call]
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("call %d failed", call, exc_info=error)
             internal = EdgeRouteError("internal error", hint="the daemon's log has the trace")
-            self._transport.write(encode(_failed(call, internal)))
+            self._transport.write(encode(Failed.of(call, internal)))
 
     async def _stream(self, call: int, asked: _Asked) -> None:
         request = asked.request
@@ -254,9 +254,3 @@ def _told(asked: _Asked, answer: Answer) -> bytes:
     if not asked.explain:
         return b""
     return encode_json(account(answer.view, answer.decision, answer.target, answer.outcome()))
-
-
-def _failed(call: int, error: EdgeRouteError) -> Failed:
-    return Failed(
-        call, error.code, error.message, error.http_status, error.hint, error.retry_after_s
-    )

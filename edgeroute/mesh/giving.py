@@ -104,7 +104,8 @@ class Giving:
             return
         with connection:
             if peer is not None:
-                _tell(connection, Overloaded(f"{MOST} copies are being made from it", hint="later"))
+                busy = Overloaded(f"{MOST} copies are being made from it", hint="later")
+                connection.sendall(encode(Failed.of(CONNECTION, busy)))
 
     def cut(self, device: DeviceId | None = None) -> None:
         """End what one machine copies, or all of them."""
@@ -146,7 +147,7 @@ class Giving:
         try:
             card = self._held(model)
         except EdgeRouteError as error:
-            _tell(connection, error)
+            connection.sendall(encode(Failed.of(CONNECTION, error)))
             return None
         connection.sendall(encode(_facts(card)))
         return card
@@ -173,11 +174,6 @@ def _facts(card: ModelCard) -> Held:
     )
     sizes = tuple(part.stat().st_size for part in parts_of(Path(card.path)))
     return Held(card.sha256, sizes, facts)
-
-
-def _tell(connection: ssl.SSLSocket, error: EdgeRouteError) -> None:
-    failed = Failed(CONNECTION, error.code, error.message, error.http_status, error.hint)
-    connection.sendall(encode(failed))
 
 
 def _hang_up(connection: ssl.SSLSocket) -> None:

@@ -365,9 +365,7 @@ class Link(asyncio.Protocol):
             self._fail(number, EdgeRouteError("internal error"))
 
     def _fail(self, number: int, error: EdgeRouteError) -> None:
-        wait = error.retry_after_s
-        told = Failed(number, error.code, error.message, error.http_status, error.hint, wait)
-        self._send(told)
+        self._send(Failed.of(number, error))
 
     def _send(self, message: LinkMessage) -> None:
         if self._transport is not None and not self._transport.is_closing():

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable
 from typing import Final, TypeVar, cast
 
-from edgeroute.domain.errors import EdgeRouteError, InvalidRequest, PairingFailed, error_of
+from edgeroute.domain.errors import InvalidRequest, PairingFailed, error_of
 from edgeroute.mesh.identity import Identity, device_of
 from edgeroute.mesh.pairing import Exchange, Role, Window
 from edgeroute.wire.framing import encode
@@ -112,7 +112,7 @@ async def show(
     except TimeoutError:
         raise PairingFailed(f"the other machine took over {_EXCHANGE_S:g} s") from None
     except PairingFailed as error:
-        stranger.say(_failed(error))
+        stranger.say(Failed.of(CONNECTION, error))
         raise
     finally:
         stranger.hang_up()
@@ -155,7 +155,3 @@ def _refuse_nonsense(theirs: Introduction) -> None:
 
 def _nonce() -> bytes:
     return secrets.token_bytes(_NONCE)
-
-
-def _failed(error: EdgeRouteError) -> Failed:
-    return Failed(CONNECTION, error.code, error.message, error.http_status, error.hint)

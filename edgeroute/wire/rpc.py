@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from edgeroute.domain.errors import EdgeRouteError
 from edgeroute.domain.request import Chunk
 from edgeroute.wire.framing import Inbox, Part
 
@@ -116,6 +117,13 @@ class Failed(msgspec.Struct, frozen=True, tag="failed", omit_defaults=True):
     http_status: int
     hint: str | None = None
     retry_after_s: float | None = None
+
+    @classmethod
+    def of(cls, call: int, error: EdgeRouteError) -> "Failed":
+        """An error as it is told."""
+        return cls(
+            call, error.code, error.message, error.http_status, error.hint, error.retry_after_s
+        )
 
 
 FromDaemon = Started | Piece | Ended | Result | Failed
