@@ -50,7 +50,7 @@ print(time.perf_counter() - began)
 """
 OURS = """
 import sys, time
-from pathlib import Path
+from contextlib import closing
 from edgeroute.config import Folders
 from edgeroute.mesh.identity import Identity
 from edgeroute.mesh.taking import Taking
@@ -59,7 +59,8 @@ path, address, port = sys.argv[1:]
 folder = Folders.from_environment().mesh
 identity, (peer,) = Identity.load(folder), TrustStore(folder / "peers.json")
 began = time.perf_counter()
-with Taking(identity, peer, [(address, int(port))]) as taking, open(path, "w+b") as file:
+taking = Taking(identity, peer, [(address, int(port))])
+with closing(taking), open(path, "w+b") as file:
     (size,) = taking.want("large").sizes
     taking.fetch(0, size, file, lambda _done: None)
 print(time.perf_counter() - began)

@@ -5,7 +5,7 @@ network that is not used.
 """
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Final
 
 from edgeroute.catalog.pulling import Progress, keep_copy
@@ -49,7 +49,8 @@ def copy(folders: Folders, source: str, name: str | None, progress: Progress) ->
             hint="in config.toml: [lan] enabled = true, networks = ['192.168.1.0/24']",
         )
     peer = TrustStore(folders.mesh / "peers.json").named(peer_name)
-    with Taking(Identity.load(folders.mesh), peer, _doors(folders, lan, peer)) as taking:
+    doors = _doors(folders, lan, peer)
+    with closing(Taking(Identity.load(folders.mesh), peer, doors)) as taking:
         held = taking.want(model)
         return keep_copy(folders, f"{peer.name}/{model}", held, taking.fetch, name, progress)
 

@@ -8,8 +8,7 @@ import io
 import socket
 import ssl
 from collections.abc import Callable, Iterable
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from edgeroute.domain.errors import DestinationBroke, DestinationUnreachable
 from edgeroute.domain.peer import Peer
@@ -27,7 +26,7 @@ _BLOCK: Final = 1 << 18
 
 
 class Taking:
-    """A connection over which one peer's models come; use it as a context.
+    """A connection over which one peer's models come, until it is closed.
 
     Args:
         identity: Who this machine is.
@@ -53,16 +52,7 @@ class Taking:
             f"{peer.name} cannot be reached: {why}", hint="is it on? `edgeroute peers` says more"
         )
 
-    def __enter__(self) -> Self:
-        """The connection itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Hang up."""
         self._connection.close()
 

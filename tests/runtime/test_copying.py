@@ -8,8 +8,8 @@ import ssl
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +33,7 @@ from edgeroute.wire.copying import COPYING, CardFacts, Held, Send, Want
 from edgeroute.wire.framing import encode
 from edgeroute.wire.parts import parts_of, read_model
 from edgeroute.wire.shape import shape_of
+from tests.catalog_places import CatalogPlaces
 from tests.runtime.test_mesh import (
     HERE,
     Machine,
@@ -67,18 +68,7 @@ def model(folder: Path, name: str = "big", parts: int = 1) -> ModelCard:
     )
 
 
-@dataclass(frozen=True)
-class Places:
-    root: Path
-
-    @property
-    def config(self) -> Path:
-        return self.root / "config"
-
-    @property
-    def data(self) -> Path:
-        return self.root / "data"
-
+class Places(CatalogPlaces):
     def partials(self) -> list[Path]:
         return sorted(self.data.rglob("*.partial"))
 
@@ -108,7 +98,7 @@ class Copier:
         return await aside(self._copy, wanted, name)
 
     def _copy(self, wanted: str, name: str | None) -> ModelCard:
-        with Taking(self.identity, self.peer, [self.door]) as taking:
+        with closing(Taking(self.identity, self.peer, [self.door])) as taking:
             held = taking.want(wanted)
             source = f"{self.peer.name}/{wanted}"
             return keep_copy(self.places, source, held, taking.fetch, name, self._tell)
@@ -204,7 +194,7 @@ async def test_copies_are_as_many_at_once_as_there_are_threads(
         desk.host.cards["big"] = await aside(model, tmp_path / "theirs")
         copier = Copier(desk, lap, tmp_path / "mine")
         first = await aside(Taking, copier.identity, copier.peer, [copier.door])
-        with first, pytest.raises(Overloaded, match="1 copies"):
+        with closing(first), pytest.raises(Overloaded, match="1 copies"):
             await copier.copy()
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
@@ -19,24 +18,14 @@ from edgeroute.domain.privacy import Zone
 from edgeroute.domain.profile import Profile
 from edgeroute.wire.gguf import GgufHeader, read_header
 from edgeroute.wire.shape import shape_of
+from tests.catalog_places import CatalogPlaces
 from tests.unit.wire.gguf_files import split, write_gguf
 
 STARTER = "smollm2-135m-instruct"
 PROFILES = {"balanced", "battery-saver", "offline", "performance", "private"}
 
 
-@dataclass(frozen=True)
-class Places:
-    root: Path
-
-    @property
-    def config(self) -> Path:
-        return self.root / "config"
-
-    @property
-    def data(self) -> Path:
-        return self.root / "data"
-
+class Places(CatalogPlaces):
     def add_card(self, name: str, content: str) -> None:
         folder = self.data / "models"
         folder.mkdir(parents=True, exist_ok=True)

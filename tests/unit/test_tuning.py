@@ -1,6 +1,5 @@
 """A model's file in another format, kept: its card, its scores, and what an interruption leaves."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from edgeroute.domain.card import ModelCard, Tuned
 from edgeroute.domain.errors import InvalidConfig, InvalidModelFile, InvalidRequest
 from edgeroute.domain.features import Task
 from edgeroute.domain.units import ModelId
+from tests.catalog_places import CatalogPlaces
 from tests.unit.wire.gguf_files import write_gguf
 
 TUNED = Tuned("parent", "abc", "Q8_0", 0.12, 0.96, 1.31, 1.51, "2026-11-23 10:00 UTC, engine 1")
@@ -19,18 +19,7 @@ SCORES = {Task.MATH: 0.3}
 ID = ModelId("parent-q8_0")
 
 
-@dataclass(frozen=True)
-class Places:
-    root: Path
-
-    @property
-    def config(self) -> Path:
-        return self.root / "config"
-
-    @property
-    def data(self) -> Path:
-        return self.root / "data"
-
+class Places(CatalogPlaces):
     def card(self, name: str) -> ModelCard:
         return next(card for card in Catalog.load(self).cards if card.id == name)
 
