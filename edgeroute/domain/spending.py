@@ -2,8 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from edgeroute.domain.units import Usd
+
+REMEMBERED_DAYS: Final = 32
+"""Today is enough for its limits; a clock that is set back or forth comes back to a day before."""
 
 
 @dataclass(frozen=True, slots=True)

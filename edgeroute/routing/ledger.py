@@ -10,12 +10,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from edgeroute.domain.spending import Spending, SpendLimits, Today
+from edgeroute.domain.spending import REMEMBERED_DAYS, Spending, SpendLimits, Today
 from edgeroute.domain.units import Usd
 
 _PER_USD = 10**9
-_DAYS = 32
-"""That are remembered: as many as a clock is likely to come back to."""
 
 Nanos = int
 """Billionths of a dollar."""
@@ -86,7 +84,7 @@ class Ledger:
         del self._holds[hold.number]
         if amount:
             self._spent[hold.day][hold.app] += amount
-        if len(self._spent) > _DAYS:
+        if len(self._spent) > REMEMBERED_DAYS:
             del self._spent[min(day for day in self._spent if day != hold.day)]
 
     def spent(self, today: Today) -> dict[str, Usd]:

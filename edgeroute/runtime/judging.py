@@ -73,8 +73,8 @@ class Judging:
         verdict = implied(view.features, outcome)
         if verdict is not None and outcome.target is not None:
             self._learn(view, outcome.target, verdict, view.roster)
+        reader = self._origin(view.app)
         for draft in outcome.drafts:
-            reader = self._origin(view.app)
             worth = self._quality.grading.likelihoods(draft.checkable, view.roster, reader)
             found = verified(view, draft, worth)
             if found is not None:
@@ -148,10 +148,8 @@ class Judging:
         self, of: Facts, outcome: Outcome | None, verdict: Verdict, roster: Roster
     ) -> None:
         """What is now known of an answer that was checked says what its grade is worth."""
-        given = [] if outcome is None else [draft for draft in outcome.drafts if draft.accepted]
-        for draft in given:
-            if not draft.told_sureness:
-                continue
+        drafts = () if outcome is None else outcome.drafts
+        for draft in (each for each in drafts if each.accepted and each.told_sureness):
             graded = (draft.checkable, draft.grade)
             identity = _identity(draft.target, roster)
             grading = self._quality.grading

@@ -291,8 +291,7 @@ class Providers:
     def _doubt(self, state: _State, unless_within_s: float = _RETRY_S[0]) -> None:
         """Look now whether it is there at all, unless that has just been done."""
         if self._clock() - state.probed_at >= unless_within_s and state.error is None:
-            state.retry_at = self._clock()
-            state.wake.set()
+            self._look(state, self._clock())
 
     def _moved(self, wait_s: float) -> None:
         """A breaker opened, closed or tries: what routing sees is to be told, now and then."""

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from edgeroute.domain.errors import InvalidConfig
+from edgeroute.domain.spending import REMEMBERED_DAYS
 
 _log = logging.getLogger(__name__)
 
 _BUSY_S = 1.0
-_DAYS = 32
-"""Today is enough for its limits; a clock that is set back or forth comes back to a day before."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS spent (
   day TEXT, app TEXT, amount INTEGER NOT NULL, PRIMARY KEY (day, app)
@@ -80,7 +79,7 @@ class SpendStore:
         """
         if day != self._day:
             self._day = day
-            self._waiting.append((_FORGET, (day, _DAYS)))
+            self._waiting.append((_FORGET, (day, REMEMBERED_DAYS)))
         self._waiting.append(("INSERT INTO holds VALUES (?, ?, ?, ?)", (number, day, app, amount)))
         try:
             await asyncio.wrap_future(self._thread.submit(self._commit))
@@ -105,7 +104,7 @@ class SpendStore:
         db.executescript(_SCHEMA)
         holds = db.execute("SELECT day, app, amount FROM holds").fetchall()
         folded = [*((_ADD, hold) for hold in holds), ("DELETE FROM holds", ())]
-        self._write([*folded, (_FORGET, (self._day, _DAYS))])
+        self._write([*folded, (_FORGET, (self._day, REMEMBERED_DAYS))])
         rows = db.execute("SELECT day, app, amount FROM spent").fetchall()
         return {(day, app): amount for day, app, amount in rows}
 
