@@ -2,15 +2,13 @@
 
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from tests.e2e.conftest import chat
-from tests.e2e.lan_rig import Machine, network
+from tests.e2e.lan_rig import Machine, network, until
 
 pytestmark = pytest.mark.e2e
 
@@ -59,13 +57,6 @@ def reaches(machine: Machine) -> bool:
     with machine.house.client() as client:
         providers = client.get("/edgeroute/status")["providers"]
     return bool(next(p["reachable"] for p in providers if p["name"] == "box"))
-
-
-def until(true: Callable[[], bool], within_s: float) -> None:
-    waiting, ends = threading.Event(), time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < ends, "it did not become so"
-        waiting.wait(0.02)
 
 
 def test_a_link_that_goes_costs_no_request_and_its_return_is_noticed_within_five_seconds() -> None:
