@@ -57,9 +57,10 @@ from edgeroute.mesh.taking import Taking
 from edgeroute.mesh.trust import TrustStore
 path, address, port = sys.argv[1:]
 folder = Folders.from_environment().mesh
-identity, (peer,) = Identity.load(folder), TrustStore(folder / "peers.json")
+identity, trust = Identity.load(folder), TrustStore(folder / "peers.json")
+(peer,) = trust
 began = time.perf_counter()
-taking = Taking(identity, peer, [(address, int(port))])
+taking = Taking(identity, peer, [(address, int(port))], trust.still_trusts)
 with closing(taking), open(path, "w+b") as file:
     (size,) = taking.want("large").sizes
     taking.fetch(0, size, file, lambda _done: None)

@@ -48,9 +48,10 @@ def copy(folders: Folders, source: str, name: str | None, progress: Progress) ->
             "no network is used",
             hint="in config.toml: [lan] enabled = true, networks = ['192.168.1.0/24']",
         )
-    peer = TrustStore(folders.mesh / "peers.json").named(peer_name)
+    trust = TrustStore(folders.mesh / "peers.json")
+    peer = trust.named(peer_name)
     doors = _doors(folders, lan, peer)
-    with closing(Taking(Identity.load(folders.mesh), peer, doors)) as taking:
+    with closing(Taking(Identity.load(folders.mesh), peer, doors, trust.still_trusts)) as taking:
         held = taking.want(model)
         return keep_copy(folders, f"{peer.name}/{model}", held, taking.fetch, name, progress)
 

@@ -53,6 +53,7 @@ from edgeroute.ports import Runner
 from edgeroute.residency.cores import Cores
 from edgeroute.residency.placement import PlanOptions
 from edgeroute.residency.pool import PoolState
+from edgeroute.routing.second_copy import served_by_peers
 from edgeroute.runtime.asking import Means
 from edgeroute.runtime.conditions import Conditions
 from edgeroute.runtime.dispatch import Dispatcher, World
@@ -272,9 +273,7 @@ class Daemon:
 
     async def serve(self, ready_fd: int | None) -> None:
         """Take requests until told to stop, let answers finish, end the workers."""
-        self._conditions.update(
-            self._telemetry.now.power, self._profiles.profile, self._metering.warmth_w()
-        )
+        self._tell_conditions()
         background = [
             asyncio.create_task(self._telemetry.run(), name="telemetry"),
             asyncio.create_task(self._providers.run(), name="providers"),
@@ -352,13 +351,19 @@ class Daemon:
         self._metering.look_idle()
         self._roster.set_conditions(self._telemetry.now)
         self._profiles.observe(self._telemetry.now, self._roster.speed())
-        self._conditions.update(
-            self._telemetry.now.power, self._profiles.profile, self._metering.warmth_w()
-        )
+        self._tell_conditions()
         self._pool.refresh_budget()
         self._sessions.trim()
         self._keep_pinned()
         await self._pool.measure()
+
+    def _tell_conditions(self) -> None:
+        self._conditions.update(
+            self._telemetry.now.power,
+            self._profiles.profile,
+            self._metering.warmth_w(),
+            served_by_peers(self._roster.current()),
+        )
 
     def _keep_pinned(self) -> None:
         """Load pinned models that are not there: at the start, after a change, after a death."""

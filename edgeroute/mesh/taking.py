@@ -8,6 +8,7 @@ import io
 import socket
 import ssl
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Final
 
 from edgeroute.domain.errors import DestinationBroke, DestinationUnreachable
@@ -32,13 +33,21 @@ class Taking:
         identity: Who this machine is.
         peer: Who is asked.
         doors: Host and port where it may be, each in a network that is used.
+        trusts: Whether a peer is still trusted; looked at while files come.
 
     Raises:
         DestinationUnreachable: It is at none of them.
     """
 
-    def __init__(self, identity: Identity, peer: Peer, doors: Iterable[tuple[str, int]]) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        peer: Peer,
+        doors: Iterable[tuple[str, int]],
+        trusts: Callable[[Peer], bool],
+    ) -> None:
         self._name = peer.name
+        self._is_trusted = partial(trusts, peer)
         context = tls.linking(identity, [peer.certificate], accepts=False)
         why = "nobody knows where it is"
         for door in doors:
@@ -87,7 +96,8 @@ class Taking:
             told: Called with the bytes that are here.
 
         Raises:
-            DestinationBroke: The connection ended; what has come is in the file.
+            DestinationBroke: The connection ended, or the machine was unpaired here meanwhile; what
+                has come is in the file.
             OSError: The file cannot be written.
         """
         done = file.tell()
@@ -95,6 +105,12 @@ class Taking:
         self._connection.sendall(encode(Send(part, done)))
         while done < size:
             count = self._received(block[: size - done], done)
+            if not self._is_trusted():
+                had = format_bytes(Bytes(done))
+                raise DestinationBroke(
+                    f"{self._name} was unpaired: the copy stopped after {had}",
+                    hint="nothing is copied from a machine that is not paired",
+                )
             file.write(block[:count])
             done += count
             told(done)

@@ -34,17 +34,8 @@ class TrustStore:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._writing = asyncio.Lock()
-        try:
-            peers = msgspec.json.decode(path.read_bytes(), type=list[Peer])
-            self._peers = {device_of(peer.certificate): peer for peer in peers}
-        except FileNotFoundError:
-            self._peers = {}
-        except OSError as error:
-            raise InvalidConfig(f"{path}: {error.strerror}") from error
-        except (*UNDECODABLE, ValueError) as error:
-            raise InvalidConfig(
-                f"{path} is damaged: {error}", hint="remove it, and pair the machines anew"
-            ) from error
+        self._seen = _version(path)
+        self._peers = _read(path)
 
     def __iter__(self) -> Iterator[Peer]:
         return iter(tuple(self._peers.values()))
@@ -59,6 +50,17 @@ class TrustStore:
     def holder(self, certificate: bytes) -> Peer | None:
         """Whose certificate this is, to the byte; `None` is a stranger's."""
         return next((p for p in self._peers.values() if p.certificate == certificate), None)
+
+    def still_trusts(self, peer: Peer) -> bool:
+        """Whether a machine is trusted by the file as it is now: the daemon writes it.
+
+        Raises:
+            InvalidConfig: It is damaged or cannot be read.
+        """
+        version = _version(self._path)
+        if version != self._seen:
+            self._seen, self._peers = version, _read(self._path)
+        return self.holder(peer.certificate) is not None
 
     def named(self, name: str) -> Peer:
         """A paired machine by its name here, its id, or the beginning of its id.
@@ -117,3 +119,28 @@ class TrustStore:
                 await asyncio.to_thread(write_private, self._path, content)
             except OSError as error:
                 raise InvalidConfig(f"{self._path}: {error.strerror}") from error
+
+
+def _version(path: Path) -> tuple[int, int] | None:
+    """Changes whenever the file is replaced; `None` where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InvalidConfig(f"{path}: {error.strerror}") from error
+    return found.st_ino, found.st_mtime_ns
+
+
+def _read(path: Path) -> dict[DeviceId, Peer]:
+    try:
+        peers = msgspec.json.decode(path.read_bytes(), type=list[Peer])
+        return {device_of(peer.certificate): peer for peer in peers}
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise InvalidConfig(f"{path}: {error.strerror}") from error
+    except (*UNDECODABLE, ValueError) as error:
+        raise InvalidConfig(
+            f"{path} is damaged: {error}", hint="remove it, and pair the machines anew"
+        ) from error

@@ -42,11 +42,13 @@ class Demand:
     Attributes:
         reuse: When models are asked for.
         warmth: See `messages.ConditionsChanged`.
+        served: Likewise.
     """
 
     def __init__(self) -> None:
         self.reuse = Reuse()
         self.warmth: Mapping[ModelId, float] = {}
+        self.served: Mapping[ModelId, float] = {}
         self._evicted: dict[ModelId, float] = {}
         self._regrets: deque[float] = deque(maxlen=_STORM_REGRETS)
         self._loaded_bytes = 0.0
@@ -86,12 +88,16 @@ class Demand:
         self._evicted[model] = now
 
     def worth(self, model: ModelId, load_s: float, now: float) -> float:
-        """What a warm model saves: P(reuse) x the seconds that a load costs, less its keep.
+        """What a warm model saves: P(reuse) x the seconds that its absence costs, less its keep.
 
         Below zero it costs more than it saves.
         """
-        saved = self.reuse.rate(model, now) * (load_s + _SWAP_S)
+        saved = self.reuse.rate(model, now) * self.missed_s(model, load_s + _SWAP_S)
         return saved - self.warmth.get(model, 0.0)
+
+    def missed_s(self, model: ModelId, load_s: float) -> float:
+        """Seconds that whoever asks for a cold model loses: a load, or the way to a peer."""
+        return min(load_s, self.served.get(model, load_s))
 
     def forget(self, model: ModelId) -> None:
         """A model was removed."""

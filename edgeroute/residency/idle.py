@@ -49,6 +49,7 @@ class Idle:
         """The machine stands differently."""
         self._demand.reuse.midnight = told.midnight
         self._demand.warmth = told.warmth
+        self._demand.served = told.served
         self._may_guess = told.may_prewarm
         self._release_s = told.idle_release_s
         self._release_at = math.inf if told.idle_release_s is None else now

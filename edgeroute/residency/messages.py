@@ -119,12 +119,15 @@ class ConditionsChanged:
         midnight: A moment at which a local day began, on the clock of the pool.
         warmth: What a second of each model's warmth costs, in seconds of waiting: its idle watts
             times what a joule is worth; models that cost nothing are left out.
+        served: Seconds that an answer comes later from a peer that holds the same model warm and
+            free, of each model of which there is such a peer.
     """
 
     may_prewarm: bool
     idle_release_s: float | None = None
     midnight: float = 0.0
     warmth: Mapping[ModelId, float] = field(default_factory=dict)
+    served: Mapping[ModelId, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

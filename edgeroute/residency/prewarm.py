@@ -85,7 +85,7 @@ class Prewarm:
         if self._unseen is None:
             self._unseen = models.of(Warmth.COLD)
         some, self._unseen = self._unseen[:_AT_A_TIME], self._unseen[_AT_A_TIME:]
-        promises = ((_promise_s(each, turn, tenure_s, now), each.id) for each in some)
+        promises = ((_promise_s(each, turn, tenure_s), each.id) for each in some)
         self._hopes += [promise for promise in promises if promise[0] > 0]
         self.rest_s = _PAUSE_S
         if self._unseen:
@@ -101,9 +101,12 @@ class Prewarm:
         return guess
 
 
-def _promise_s(resident: Resident, turn: Turn, tenure_s: float, now: float) -> float:
-    """Seconds of waiting that a load saves, less its price; nobody else counted."""
-    return (turn.reuse.chance(resident.id, now, tenure_s) - _SURE) * resident.load_s
+def _promise_s(resident: Resident, turn: Turn, tenure_s: float) -> float:
+    """Seconds of waiting that a load saves, less its price; nobody else counted.
+
+    What a peer serves is as good as never loaded: the way there takes less than the price.
+    """
+    return turn.missed_s(resident, tenure_s) - _SURE * resident.load_s
 
 
 def _weigh(
@@ -118,7 +121,7 @@ def _weigh(
     victims = turn.victims_of_guess(placed.footprint)
     if victims is None:
         return None
-    missed_s = sum(turn.reuse.chance(v.id, now, tenure_s) * v.load_s for v in victims)
-    if _promise_s(resident, turn, tenure_s, now) <= missed_s:
+    missed_s = sum(turn.missed_s(victim, tenure_s) for victim in victims)
+    if _promise_s(resident, turn, tenure_s) <= missed_s:
         return None
     return Guess(resident, placed, tuple(victims))

@@ -49,7 +49,6 @@ class Turn:
         self.starts: list[tuple[Resident, Placement]] = []
         self.stops: list[Resident] = []
         self.claimed: frozenset[ModelId] = frozenset()
-        self.reuse = demand.reuse
         self._models = models
         self._demand = demand
         self._storms = demand.storms(now)
@@ -117,6 +116,11 @@ class Turn:
             self._idle(self._settings.min_residency_s),
         )
         return self._choose_among_first(quiet, shortage(need, self._free)) or None
+
+    def missed_s(self, resident: Resident, within_s: float) -> float:
+        """Seconds of waiting to be expected within a time, if a model is not warm."""
+        chance = self._demand.reuse.chance(resident.id, self._now, within_s)
+        return chance * self._demand.missed_s(resident.id, resident.load_s)
 
     # What one is promised the next has not: `soon` is free or on its way back, and nobody's. Most
     # turns look at neither.

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from edgeroute.domain.hardware import Power
+from edgeroute.domain.privacy import Zone
 from edgeroute.domain.profile import Profile
 from edgeroute.domain.units import ModelId
 from edgeroute.residency.messages import ConditionsChanged
@@ -16,6 +17,8 @@ from edgeroute.runtime.pool import Pool
 _SLIP_S = 5.0
 """The pool's clock stands still while a laptop sleeps and runs a little off the time of day; below
 this much nothing is told, as habits are learned by half hours."""
+_LEAST_WAY_S = 0.01
+"""To a peer; below that a link is not told from another."""
 
 
 def midnight_of(now: float, wall_now: float) -> float:
@@ -50,7 +53,13 @@ class Conditions:
         self._wall_clock = wall_clock
         self._told: ConditionsChanged | None = None
 
-    def update(self, power: Power, profile: Profile, idle_w: Mapping[ModelId, float]) -> None:
+    def update(
+        self,
+        power: Power,
+        profile: Profile,
+        idle_w: Mapping[ModelId, float],
+        served: Mapping[ModelId, float],
+    ) -> None:
         """Take a reading; models are loaded on a guess on mains alone, and only where it is sure.
 
         A machine without a battery is on mains; one whose battery cannot be read may not be. What
@@ -60,6 +69,7 @@ class Conditions:
             power: Battery and mains.
             profile: In force now.
             idle_w: Watts that models take for being warm.
+            served: See `routing.second_copy.served_by_peers`.
         """
         told = self._told
         midnight = midnight_of(self._clock(), self._wall_clock())
@@ -70,10 +80,16 @@ class Conditions:
             idle_release_s=profile.release_s(on_battery=power.on_battery),
             midnight=midnight,
             warmth=_cost(profile, idle_w) if power.on_battery else {},
+            served=_told(served) if profile.farthest >= Zone.PEER else {},
         )
         if now != told:
             self._told = now
             self._pool.change_conditions(now)
+
+
+def _told(served: Mapping[ModelId, float]) -> dict[ModelId, float]:
+    """Roughly, as rates and links are measured anew all the time."""
+    return {model: max(float(f"{seconds:.1g}"), _LEAST_WAY_S) for model, seconds in served.items()}
 
 
 def _cost(profile: Profile, idle_w: Mapping[ModelId, float]) -> dict[ModelId, float]:

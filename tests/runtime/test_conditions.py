@@ -7,6 +7,7 @@ import pytest
 
 from edgeroute.domain.hardware import Power, PowerState
 from edgeroute.domain.load import EchoBehaviour
+from edgeroute.domain.privacy import Zone
 from edgeroute.domain.profile import Profile
 from edgeroute.domain.target import Warmth
 from edgeroute.domain.units import Bytes, ModelId
@@ -46,7 +47,7 @@ def test_power_decides_on_guesses_and_on_how_long_the_idle_stay(
     release_s: float,
 ) -> None:
     pool = Told()
-    Conditions(pool, lambda: 0.0, lambda: 0.0).update(Power(power), PROFILE, {})
+    Conditions(pool, lambda: 0.0, lambda: 0.0).update(Power(power), PROFILE, {}, {})
     (told,) = pool.told
     assert (told.may_prewarm, told.idle_release_s) == (prewarms, release_s)
 
@@ -54,7 +55,7 @@ def test_power_decides_on_guesses_and_on_how_long_the_idle_stay(
 def test_a_profile_may_forbid_guesses() -> None:
     pool = Told()
     modest = Profile("p", "", prewarm=False)
-    Conditions(pool, lambda: 0.0, lambda: 0.0).update(Power("ac"), modest, {})
+    Conditions(pool, lambda: 0.0, lambda: 0.0).update(Power("ac"), modest, {}, {})
     assert not pool.told[0].may_prewarm
 
 
@@ -62,7 +63,7 @@ def test_it_tells_changes_alone() -> None:
     pool, now = Told(), [0.0]
     conditions = Conditions(pool, lambda: now[0], lambda: 1e9 + now[0])
     for power in ("ac", "ac", "discharging", "discharging", "ac"):
-        conditions.update(Power(power), PROFILE, {})
+        conditions.update(Power(power), PROFILE, {}, {})
         now[0] += 5.0
     assert [told.may_prewarm for told in pool.told] == [True, False, True]
 
@@ -70,10 +71,10 @@ def test_it_tells_changes_alone() -> None:
 def test_midnight_moves_with_a_night_that_the_clock_did_not_see() -> None:
     pool, now, wall = Told(), [50.0], [1_700_000_000.0]
     conditions = Conditions(pool, lambda: now[0], lambda: wall[0])
-    conditions.update(Power("ac"), PROFILE, {})
+    conditions.update(Power("ac"), PROFILE, {}, {})
     now[0] += 10.0
     wall[0] += 10.0 + 8 * 3600  # suspended for a night
-    conditions.update(Power("ac"), PROFILE, {})
+    conditions.update(Power("ac"), PROFILE, {}, {})
     before, after = pool.told
     assert before.midnight - after.midnight == pytest.approx(8 * 3600)
     local = time.localtime(wall[0])
@@ -84,7 +85,7 @@ def test_midnight_moves_with_a_night_that_the_clock_did_not_see() -> None:
 async def test_on_battery_an_idle_model_is_gone_soon() -> None:
     line = build_line(card("m", EchoBehaviour(), 0.9))
     conditions = Conditions(line.pool, asyncio.get_running_loop().time, lambda: 0.0)
-    conditions.update(Power("discharging"), PROFILE, {})
+    conditions.update(Power("discharging"), PROFILE, {}, {})
     await line.ask("hello")
     await asyncio.sleep(29)
     assert line.pool.snapshot()[0].warmth is Warmth.WARM
@@ -119,9 +120,19 @@ def test_warmth_costs_seconds_on_battery_alone() -> None:
     told = []
     for power in ("ac", "discharging"):
         pool = Told()
-        Conditions(pool, lambda: 0.0, lambda: 0.0).update(Power(power), profile, idle_w)
+        Conditions(pool, lambda: 0.0, lambda: 0.0).update(Power(power), profile, idle_w, {})
         told.append(pool.told[0].warmth)
     assert told == [{}, {"gpu": pytest.approx(2.0)}]
     timeless, pool = Profile("p", "", per_second=0.0), Told()
-    Conditions(pool, lambda: 0.0, lambda: 0.0).update(Power("discharging"), timeless, idle_w)
+    Conditions(pool, lambda: 0.0, lambda: 0.0).update(Power("discharging"), timeless, idle_w, {})
     assert pool.told[0].warmth == {}
+
+
+def test_what_peers_serve_is_told_roughly_and_only_where_they_may_be_asked() -> None:
+    pool = Told()
+    conditions = Conditions(pool, lambda: 0.0, lambda: 0.0)
+    for seconds in (0.0231, 0.0234, 0.0009):
+        conditions.update(Power("ac"), PROFILE, {}, {ModelId("m"): seconds})
+    assert [told.served for told in pool.told] == [{"m": 0.02}, {"m": 0.01}]
+    conditions.update(Power("ac"), Profile("p", "", farthest=Zone.DEVICE), {}, {ModelId("m"): 0.02})
+    assert pool.told[-1].served == {}

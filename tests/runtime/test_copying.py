@@ -29,6 +29,7 @@ from edgeroute.domain.units import ModelId
 from edgeroute.mesh import giving, tls
 from edgeroute.mesh.identity import Identity
 from edgeroute.mesh.taking import Taking
+from edgeroute.mesh.trust import TrustStore
 from edgeroute.wire.copying import COPYING, CardFacts, Held, Send, Want
 from edgeroute.wire.framing import encode
 from edgeroute.wire.parts import parts_of, read_model
@@ -89,16 +90,21 @@ class Copier:
     def __init__(self, desk: Machine, lap: Machine, folder: Path) -> None:
         self.identity = lap.node.identity
         (self.peer,) = lap.node.trust
+        self._peers = folder.parent / "b" / "peers.json"
         self.door = (HERE, desk.node.world.port)
         self.places = Places(folder)
         self.told: list[tuple[int, int]] = []
         self.doing: Callable[[int], object] = lambda _done: None
 
+    def taking(self) -> Taking:
+        trusts = TrustStore(self._peers).still_trusts
+        return Taking(self.identity, self.peer, [self.door], trusts)
+
     async def copy(self, wanted: str = "big", name: str | None = None) -> ModelCard:
         return await aside(self._copy, wanted, name)
 
     def _copy(self, wanted: str, name: str | None) -> ModelCard:
-        with closing(Taking(self.identity, self.peer, [self.door])) as taking:
+        with closing(self.taking()) as taking:
             held = taking.want(wanted)
             source = f"{self.peer.name}/{wanted}"
             return keep_copy(self.places, source, held, taking.fetch, name, self._tell)
@@ -153,6 +159,23 @@ async def test_a_copy_that_was_cut_goes_on_where_it_stopped(tmp_path: Path) -> N
         assert had < copier.told[0][0] <= had + (1 << 18)
 
 
+async def test_unpairing_ends_a_copy_from_that_machine_at_once(tmp_path: Path) -> None:
+    async with paired(tmp_path) as (desk, lap):
+        theirs = desk.host.cards["big"] = await aside(model, tmp_path / "theirs")
+        copier, loop = Copier(desk, lap, tmp_path / "mine"), asyncio.get_running_loop()
+        desk.node.giving.pace = giving.Pace(20e6)
+
+        def unpair(_done: int) -> None:
+            asyncio.run_coroutine_threadsafe(lap.node.forget(copier.peer), loop).result()
+
+        copier.doing = unpair
+        with pytest.raises(DestinationBroke, match="desk was unpaired: the copy stopped after 256"):
+            await copier.copy()
+        (partial,) = await aside(copier.places.partials)
+        assert (await aside(partial.stat)).st_size == 1 << 18
+        assert (await aside(partial.stat)).st_size < theirs.shape.file_bytes
+
+
 async def test_other_bytes_than_were_promised_are_thrown_away(tmp_path: Path) -> None:
     async with paired(tmp_path) as (desk, lap):
         theirs = await aside(model, tmp_path / "theirs")
@@ -193,7 +216,7 @@ async def test_copies_are_as_many_at_once_as_there_are_threads(
     async with paired(tmp_path) as (desk, lap):
         desk.host.cards["big"] = await aside(model, tmp_path / "theirs")
         copier = Copier(desk, lap, tmp_path / "mine")
-        first = await aside(Taking, copier.identity, copier.peer, [copier.door])
+        first = await aside(copier.taking)
         with closing(first), pytest.raises(Overloaded, match="1 copies"):
             await copier.copy()
 
@@ -222,7 +245,9 @@ def _heard_by(mallory: Identity, lap: Machine) -> bytes:
     context = tls.linking(mallory, [lap.node.identity.certificate], accepts=True)
     with socket.create_server((HERE, 0)) as server, ThreadPoolExecutor(1) as threads:
         door = (HERE, server.getsockname()[1])
-        calling = threads.submit(Taking, lap.node.identity, peer, [door])
+        calling = threads.submit(
+            Taking, lap.node.identity, peer, [door], lap.node.trust.still_trusts
+        )
         plain, _ = server.accept()
         with plain:
             heard = plain.recv(4)

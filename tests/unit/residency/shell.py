@@ -2,6 +2,8 @@
 
 import itertools
 from collections import Counter
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from edgeroute.domain.hardware import Gpu
 from edgeroute.domain.load import Budget, EchoBehaviour, Footprint
@@ -160,10 +162,15 @@ class Shell:
         return self.tell(BudgetChanged(self.budget))
 
     def change_conditions(
-        self, *, on_ac: bool = False, idle_release_s: float | None = None, midnight: float = 0.0
+        self,
+        *,
+        on_ac: bool = False,
+        idle_release_s: float | None = None,
+        midnight: float = 0.0,
+        served: Mapping[ModelId, float] = MappingProxyType({}),
     ) -> list[Instruction]:
         self.on_ac = on_ac
-        return self.tell(ConditionsChanged(on_ac, idle_release_s, midnight))
+        return self.tell(ConditionsChanged(on_ac, idle_release_s, midnight, served=served))
 
     def change_models(self, *specs: ModelSpec) -> list[Instruction]:
         new = {each.id: each for each in specs}

@@ -68,6 +68,17 @@ def test_what_follows_is_loaded_before_it_is_asked_for() -> None:
     assert (guesses.loads, guesses.used, guesses.wasted_bytes) == (1, 1, 0)
 
 
+def test_what_a_peer_serves_is_not_loaded_on_a_guess() -> None:
+    shell = mail_shell()
+    shell.change_conditions(on_ac=True, served={ModelId("translate"): 0.01})
+    use(shell, "mail")
+    settle(shell, 5.0)
+    assert shell.ready == {"mail", "other"}
+    shell.change_conditions(on_ac=True)  # the peer has gone
+    settle(shell, 1.0)
+    assert shell.ready == {"mail", "translate"}
+
+
 def test_on_battery_nothing_is_guessed() -> None:
     shell = mail_shell()
     use(shell, "mail")
@@ -244,3 +255,29 @@ def test_who_takes_watts_makes_room_first() -> None:
     demand.warmth = {ModelId("b"): 0.01}
     assert demand.worth(ModelId("b"), 2.0, 60.0) == pytest.approx(before - 0.01)
     assert demand.worth(ModelId("a"), 2.0, 60.0) == before
+
+
+# ---- models that a peer has as well -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("served", ["a", "b"])
+def test_what_a_peer_serves_makes_room_first(served: str) -> None:
+    shell = Shell(spec("a", 400), spec("b", 400), spec("new", 800))
+    for model in ("a", "b"):
+        use(shell, model)
+        settle(shell, 1.0)
+    settle(shell, QUIET_S)
+    shell.change_conditions(served={ModelId(served): 0.02})
+    shell.change_budget(1300)
+    shell.ask("new")
+    assert shell.stopping == {served}
+
+
+def test_who_is_served_by_a_peer_is_missed_for_the_way_there() -> None:
+    demand = Demand()
+    demand.note_ask(ModelId("a"), "", 0.0)
+    rate = demand.reuse.rate(ModelId("a"), 60.0)
+    assert demand.worth(ModelId("a"), 8.0, 60.0) == pytest.approx(rate * 10.0)
+    demand.served = {ModelId("a"): 0.5}
+    assert demand.worth(ModelId("a"), 8.0, 60.0) == pytest.approx(rate * 0.5)
+    assert demand.missed_s(ModelId("a"), 0.1) == 0.1  # it is quicker here, cold as it is

@@ -10,7 +10,9 @@ from edgeroute.domain.decision import Decision
 from edgeroute.domain.privacy import Label, Zone
 from edgeroute.domain.target import Rates, Target, Warmth
 from edgeroute.domain.units import GIB, Bytes, ModelId
+from edgeroute.routing.candidates import Roster
 from edgeroute.routing.decide import decide
+from edgeroute.routing.second_copy import served_by_peers
 from edgeroute.routing.view import View
 from tests.unit.routing.drawn import QWEN_BIG, view_of
 
@@ -87,3 +89,30 @@ def test_nothing_else_is_dearer_for_a_peer(data: st.DataObject) -> None:
     counts = here not in held and there in held and identity == FILE and sees is Label.PRIVATE
     dearer = utility(view_of(own), own.id) > utility(view_of(own, peer), own.id)
     assert dearer is counts
+
+
+WARM = replace(COLD, warmth=Warmth.WARM)
+
+
+def test_what_a_peer_serves_is_missed_for_the_way_there_and_its_slowness() -> None:
+    tok_s = WARM.rates.decode_tok_s
+    near = replace(PEER, rates=replace(PEER.rates, decode_tok_s=2 * tok_s, latency_s=0.03))
+    assert served_by_peers(Roster.of([WARM, near])) == {WARM.id: pytest.approx(0.03)}
+    slow = replace(PEER, rates=replace(PEER.rates, decode_tok_s=tok_s / 2, latency_s=0.03))
+    assert served_by_peers(Roster.of([COLD, slow])) == {COLD.id: pytest.approx(0.03 + 64 / tok_s)}
+
+
+@pytest.mark.parametrize(
+    "peer",
+    [
+        replace(PEER, warmth=Warmth.COLD),
+        replace(PEER, warmth=Warmth.LOADING),
+        replace(PEER, queued_tokens=1),
+        replace(PEER, retry_in_s=5.0),
+        replace(PEER, max_label=Label.INTERNAL),
+        replace(PEER, identity="b" * 64),
+        replace(PEER, zone=Zone.CLOUD),
+    ],
+)
+def test_who_is_cold_or_busy_or_away_or_not_trusted_serves_nothing(peer: Target) -> None:
+    assert served_by_peers(Roster.of([WARM, peer])) == {}
