@@ -62,18 +62,18 @@ class Ledger:
 
     def debit(self, model: ModelId, footprint: Footprint) -> None:
         """A worker starts, or its bytes have been measured."""
+        self._exchange(self.live(model), footprint)
         self._live[model] = footprint
-        self._total = None
 
     def leave(self, model: ModelId) -> None:
         """A worker is gone: its file-backed bytes are back, the others are owed."""
-        self._owed[model] = replace(self._live.pop(model), file=Bytes(0))
-        self._total = None
+        held = self._live.pop(model)
+        self._owed[model] = replace(held, file=Bytes(0))
+        self._exchange(held, self._owed[model])
 
     def reclaim(self, model: ModelId) -> None:
         """What was owed is back."""
-        del self._owed[model]
-        self._total = None
+        self._exchange(self._owed.pop(model), _NOTHING)
 
     def write_off(self, model: ModelId) -> None:
         """What was owed did not come back in time."""
@@ -90,6 +90,15 @@ class Ledger:
     def entries(self) -> Iterable[tuple[ModelId, Footprint]]:
         """Every entry of every book."""
         return (entry for book in self._books for entry in book.items())
+
+    def _exchange(self, gone: Footprint, come: Footprint) -> None:
+        """Keep the sum; where GPUs take part it is added up anew when it is asked for."""
+        known = self._total
+        if known is None or known.gpu or gone.gpu or come.gpu:
+            self._total = None
+            return
+        file, anon = known.file - gone.file + come.file, known.anon - gone.anon + come.anon
+        self._total = Footprint(Bytes(file), Bytes(anon))
 
     @property
     def _books(self) -> tuple[dict[ModelId, Footprint], ...]:

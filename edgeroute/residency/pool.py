@@ -387,8 +387,9 @@ class PoolState:
         storms = self._demand.storms(now)
         yield from self._leases.moments(self._settings, storms=storms)
         if self._leases.queue:
-            for resident in self._models.of(Warmth.WARM):
-                yield resident.warm_since + self._settings.min_residency_s
+            residency_s = self._settings.min_residency_s
+            for resident in self._models.used_since(now - residency_s):
+                yield resident.warm_since + residency_s
         yield from self._idle.moments(anybody=bool(self._leases))
 
     def _violations(self) -> Iterator[str]:

@@ -7,6 +7,7 @@ and who goes is the pool's.
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 from edgeroute.domain.hardware import Gpu
 from edgeroute.domain.load import Budget, Footprint, LoadPlan
@@ -50,6 +51,7 @@ class Registry:
         self.version = 0
         self._gpus = gpus
         self._residents: dict[ModelId, Resident] = {}
+        self._pinned: set[ModelId] = set()
         self._in: dict[Warmth, dict[ModelId, Resident]] = {state: {} for state in Warmth}
         for spec in specs:
             self.add(spec)
@@ -71,6 +73,11 @@ class Registry:
     def in_order_of_use(self) -> Iterator[Resident]:
         """Warm models, the one that was used last coming last."""
         return iter(self._in[Warmth.WARM].values())
+
+    def used_since(self, at: float) -> Iterator[Resident]:
+        """Warm models that were used or became warm at `at` or later, the last one first."""
+        warm = reversed(self._in[Warmth.WARM].values())
+        return takewhile(lambda resident: resident.last_used >= at, warm)
 
     def note_use(self, resident: Resident, now: float) -> None:
         """A lease on a warm model begins or ends."""
@@ -117,8 +124,9 @@ class Registry:
     @property
     def pinned(self) -> Footprint:
         """What is held by models that are never evicted."""
-        loaded = self.of(Warmth.LOADING, Warmth.WARM)
-        return total(self.ledger.live(r.id) for r in loaded if r.pinned and not r.retiring)
+        pinned = (self._residents[model] for model in self._pinned)
+        loaded = (r for r in pinned if r.state in (Warmth.LOADING, Warmth.WARM))
+        return total(self.ledger.live(r.id) for r in loaded if not r.retiring)
 
     def place(self, resident: Resident, obtainable: Budget) -> Placement | TooLarge:
         """Where a model goes when it is loaded next.
@@ -139,6 +147,7 @@ class Registry:
         resident = Resident(spec)
         self._residents[resident.id] = resident
         self._in[resident.state][resident.id] = resident
+        self._note_pin(resident)
         self.version += 1
 
     def replace(self, resident: Resident, spec: ModelSpec) -> None:
@@ -153,6 +162,7 @@ class Registry:
             if resident.state is Warmth.FAILED:
                 self.retry(resident)
         resident.spec = spec
+        self._note_pin(resident)
         resident.removed = False
         resident.placed = None
         self.version += 1
@@ -165,8 +175,15 @@ class Registry:
         else:
             resident.retiring = resident.id in self.plans
 
+    def _note_pin(self, resident: Resident) -> None:
+        if resident.pinned:
+            self._pinned.add(resident.id)
+        else:
+            self._pinned.discard(resident.id)
+
     def _forget(self, resident: Resident) -> None:
         del self._residents[resident.id]
+        self._pinned.discard(resident.id)
         del self._in[resident.state][resident.id]
         self.version += 1
 
@@ -201,8 +218,10 @@ class Registry:
         return True
 
     def _learn(self, resident: Resident, footprint: Footprint) -> None:
-        resident.measured[self.plans[resident.id].key] = footprint
-        resident.placed = None
+        key = self.plans[resident.id].key
+        if resident.measured.get(key) != footprint:
+            resident.measured[key] = footprint
+            resident.placed = None
         self.ledger.debit(resident.id, footprint)
 
     def shrink(self, resident: Resident) -> bool:
@@ -281,6 +300,8 @@ class Registry:
         if booked != self.ledger.total:
             yield f"{self.ledger.total} is booked in all and {booked} by model"
         for resident in self:
+            if resident.pinned != (resident.id in self._pinned):
+                yield f"{resident.id} is pinned and not listed so, or listed and not pinned"
             if resident.id not in self._in[resident.state]:
                 yield f"{resident.id} is {resident.state.name} and listed elsewhere"
             running = resident.state in (Warmth.LOADING, Warmth.WARM, Warmth.DRAINING)

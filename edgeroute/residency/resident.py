@@ -49,6 +49,7 @@ class Resident:
     """
 
     spec: ModelSpec
+    id: ModelId = field(init=False)
     measured: dict[str, Footprint] = field(init=False)
     load_s: float = field(init=False)
     state: Warmth = Warmth.COLD
@@ -66,13 +67,9 @@ class Resident:
     placed: tuple[Budget, Placement | TooLarge] | None = None
 
     def __post_init__(self) -> None:
+        self.id = self.spec.id
         self.measured = dict(self.spec.measured)
         self.load_s = self.spec.load_s
-
-    @property
-    def id(self) -> ModelId:
-        """The model."""
-        return self.spec.card.id
 
     @property
     def pinned(self) -> bool:

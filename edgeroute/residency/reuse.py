@@ -18,26 +18,34 @@ _PRIOR = 6.0
 _STANDS = 0.125
 """Of the present pause, for how long a rate stands before it is worked out again."""
 _NEVER = 1e-9
+_UNKNOWN = -math.inf, _NEVER
 _NEWS = 4.0
 _CERTAIN = 0.99
 
 
 class Reuse:
-    """What is known of when models are asked for.
-
-    Attributes:
-        midnight: A moment at which a local day began, on the clock that `now` is of.
-    """
+    """What is known of when models are asked for."""
 
     def __init__(self) -> None:
-        self.midnight = 0.0
+        self._midnight = 0.0
         self._habits: dict[ModelId, Habit] = {}
         self._daytimes: dict[ModelId, Daytime] = {}
         self._sequence = Sequence()
         self._plain: dict[ModelId, tuple[float, float]] = {}  # a rate, and until when it stands
+        self._rates: dict[ModelId, tuple[float, float]] = {}  # the same with all else that is known
         self._asks = 0.0
         self._seconds = 0.0
         self._last: float | None = None
+
+    @property
+    def midnight(self) -> float:
+        """A moment at which a local day began, on the clock that `now` is of."""
+        return self._midnight
+
+    @midnight.setter
+    def midnight(self, at: float) -> None:
+        self._midnight = at
+        self._rates.clear()
 
     def note_ask(self, model: ModelId, app: str, now: float) -> None:
         """A request wants a model; who asks may be empty."""
@@ -52,8 +60,10 @@ class Reuse:
         else:
             habit.ask(now)
         self._plain.pop(model, None)
+        self._rates.pop(model, None)
         self._daytimes[model].note(now - self.midnight)
-        self._sequence.note(model, app, now)
+        for other in self._sequence.note(model, app, now):
+            self._rates.pop(other, None)
 
     def note_use(self, model: ModelId, now: float) -> None:
         """A request has ended on a model."""
@@ -61,11 +71,13 @@ class Reuse:
         if habit is not None:
             habit.last = now
             self._plain.pop(model, None)
+            self._rates.pop(model, None)
 
     def forget(self, model: ModelId) -> None:
         """The model was removed."""
         self._habits.pop(model, None)
         self._plain.pop(model, None)
+        self._rates.pop(model, None)
         self._daytimes.pop(model, None)
         self._sequence.forget(model)
 
@@ -75,20 +87,31 @@ class Reuse:
         The greatest of what three things say: 1 / the seconds that are left of the pauses that
         lasted as long as the present one, what follows what, and the time of day.
         """
-        habit = self._habits.get(model)
-        if habit is None:
-            return _NEVER
-        until, rate = self._plain.get(model, (-math.inf, 0.0))
+        until, rate = self._rates.get(model, _UNKNOWN)
+        if now >= until and model in self._habits:
+            until, rate = self._rates[model] = self._work_out(model, now)
+        return rate
+
+    def _work_out(self, model: ModelId, now: float) -> tuple[float, float]:
+        """Until when a rate stands unless its model is asked for or foretold anew; and the rate."""
+        until, rate = self._plain.get(model, _UNKNOWN)
         if now >= until:
+            habit = self._habits[model]
             rate = self._plain_rate(habit, now)
-            self._plain[model] = now + _STANDS * (now - habit.last), rate
-        if self._sequence.expects(model, now):
+            until = now + _STANDS * (now - habit.last)
+            self._plain[model] = until, rate
+        foretold_until = self._sequence.expects_until(model, now)
+        if foretold_until is not None:
+            until = min(until, foretold_until)
             plain = 1.0 - math.exp(-rate * WINDOW_S)
             follows = self._sequence.chance(model, now, plain)
             if follows > _NEWS * plain:  # else it says no more, and does not say when
                 rate = _rate(follows, WINDOW_S)
-        by_hour = self._daytimes[model].chance(now - self.midnight)
-        return max(rate, _rate(by_hour, SLOT_S)) if by_hour else rate
+        at = now - self.midnight
+        by_hour = self._daytimes[model].chance(at)
+        if by_hour:
+            rate = max(rate, _rate(by_hour, SLOT_S))
+        return min(until, self.midnight + (at // SLOT_S + 1.0) * SLOT_S), rate
 
     def chance(self, model: ModelId, now: float, horizon_s: float) -> float:
         """P(asked for within the horizon); 0 where it never was."""

@@ -5,6 +5,7 @@ staying warm. Knows neither states nor leases: who may be evicted is said by the
 """
 
 from collections.abc import Iterable, Sequence
+from heapq import heapify, heappop
 from itertools import zip_longest
 from typing import NamedTuple
 
@@ -157,16 +158,16 @@ def make_room(short: Budget, candidates: Iterable[Candidate]) -> tuple[ModelId, 
         short: Bytes that are missing in each domain.
         candidates: Models that may go.
     """
-    useful = [
+    cheapest = [
         (candidate.worth / bytes_, candidate.model, candidate)
         for candidate in candidates
         if (bytes_ := _useful_bytes(candidate.footprint, short))
     ]
     chosen: list[Candidate] = []
     missing = short
-    for _, _, candidate in sorted(useful):  # no two have one name
-        if is_covered(missing):
-            break
+    heapify(cheapest)  # most go after a few have come out; no two have one name
+    while cheapest and not is_covered(missing):
+        _, _, candidate = heappop(cheapest)
         chosen.append(candidate)
         missing = less(missing, candidate.footprint)
     if not is_covered(missing):
@@ -181,7 +182,7 @@ def make_room(short: Budget, candidates: Iterable[Candidate]) -> tuple[ModelId, 
 
 def _useful_bytes(footprint: Footprint, short: Budget) -> int:
     """Bytes that lessen the shortage; what a model holds elsewhere, or too much, helps nobody."""
-    ram = min(footprint.ram, short.ram)
+    ram = min(footprint.file + footprint.anon, short.ram)
     if not short.gpu:
         return ram
     return ram + sum(min(_at(footprint.gpu, i), missing) for i, missing in enumerate(short.gpu))

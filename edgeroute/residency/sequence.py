@@ -5,6 +5,7 @@ contexts are forgotten, and rare followers.
 """
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from edgeroute.domain.units import ModelId
@@ -65,8 +66,8 @@ class Sequence:
         self._last: tuple[ModelId, float] | None = None
         self._before: ModelId | None = None
 
-    def note(self, model: ModelId, app: str, now: float) -> None:
-        """A model is asked for."""
+    def note(self, model: ModelId, app: str, now: float) -> list[ModelId]:
+        """A model is asked for: of which others that changes what is expected."""
         while self._open and (now > self._open[0].until or len(self._open) >= _OPEN):
             self._close(self._open.popleft())
         for each in self._open:
@@ -81,15 +82,17 @@ class Sequence:
         contexts: list[Context] = [("", model, None, went_on), ("", model, self._before, went_on)]
         if app:
             contexts.append((app, model, None, went_on))
+        changed: list[ModelId] = []
         for context in contexts:
             self._open.append(_Open(now + WINDOW_S, context))
-            self._expect(context, now)
+            changed += self._expect(context, now)
         self._last = model, now
+        return changed
 
-    def expects(self, model: ModelId, now: float) -> bool:
-        """Whether something foretells it at present."""
+    def expects_until(self, model: ModelId, now: float) -> float | None:
+        """How long what foretells it at present stands; `None` where nothing does."""
         expected = self._expected.get(model)
-        return expected is not None and now < expected.until
+        return expected.until if expected is not None and now < expected.until else None
 
     def chance(self, model: ModelId, now: float, otherwise: float) -> float:
         """P(asked for within `WINDOW_S` of what it follows).
@@ -111,7 +114,7 @@ class Sequence:
         """The model was removed."""
         self._expected.pop(model, None)
 
-    def _expect(self, context: Context, now: float) -> None:
+    def _expect(self, context: Context, now: float) -> Iterator[ModelId]:
         visits = self._visits.get(context)
         if visits is None or visits.count < _LEAST_VISITS:
             return
@@ -120,8 +123,11 @@ class Sequence:
             new = _Expected(now + WINDOW_S, followed, visits.count)
             if before is None or now >= before.until or new.share > before.share:
                 self._expected[model] = new
+                yield model
         while len(self._expected) > _EXPECTED:
-            del self._expected[next(iter(self._expected))]
+            oldest = next(iter(self._expected))
+            del self._expected[oldest]
+            yield oldest
 
     def _close(self, passed: _Open) -> None:
         visits = self._visits.pop(passed.context, None) or _Visits()
@@ -131,7 +137,8 @@ class Sequence:
             visits.followed[model] *= _KEPT
         for model in sorted(passed.followers):
             visits.followed[model] = visits.followed.get(model, 0.0) + 1.0
-        while len(visits.followed) > _FOLLOWERS:
-            del visits.followed[min(visits.followed, key=lambda each: visits.followed[each])]
+        rarest_first = sorted(visits.followed, key=visits.followed.__getitem__)
+        for model in rarest_first[: max(0, len(rarest_first) - _FOLLOWERS)]:
+            del visits.followed[model]
         if len(self._visits) > _CONTEXTS:
             del self._visits[next(iter(self._visits))]

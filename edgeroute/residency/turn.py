@@ -216,13 +216,10 @@ class Turn:
 
     def _choose(self, among: Iterable[Resident], short: Budget) -> list[Resident]:
         """The least valuable that make up for `short`; nobody where all together do not."""
+        live, worth = self._models.ledger.live, self._demand.worth
         candidates = [
-            Candidate(
-                resident.id,
-                self._models.ledger.live(resident.id),
-                worth=self._demand.worth(resident.id, resident.load_s, self._now),
-            )
-            for resident in among
+            Candidate(each.id, live(each.id), worth(each.id, each.load_s, self._now))
+            for each in among
         ]
         chosen = make_room(short, candidates) or ()
         return [self._models[model] for model in chosen]

@@ -45,6 +45,26 @@ def test_a_model_is_forgotten_the_longer_it_is_not_asked_for() -> None:
     assert rates == sorted(rates, reverse=True)
 
 
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abcd"), st.sampled_from([0.5, 40.0, 400.0, 20_000.0])),
+        max_size=40,
+    )
+)
+def test_a_rate_that_is_remembered_is_the_one_that_would_be_worked_out(
+    asks: list[tuple[str, float]],
+) -> None:
+    remembered, forgetful = Reuse(), Reuse()
+    now = 0.0
+    for name, pause_s in asks:
+        now += pause_s
+        forgetful.midnight = 0.0  # nothing of before it is remembered
+        for reuse in (remembered, forgetful):
+            reuse.note_ask(ModelId(name), "", now)
+        for model in map(ModelId, "abcd"):
+            assert remembered.rate(model, now) == forgetful.rate(model, now)
+
+
 def test_new_habits_replace_old_ones() -> None:
     slow_then_fast = [*every(500, A, 40), *every(5, A, 40, 20_000.0)]
     reuse = asked(*slow_then_fast)
