@@ -5,7 +5,7 @@ Owns how often one request is asked, and what failures are worth a repeat.
 
 import math
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from edgeroute.domain.decision import Ranked
@@ -85,18 +85,21 @@ class Course:
         self._asked[step.target] += 1
         return step
 
-    def hedge(self, step: Step) -> Step | None:
-        """Who is asked besides, where one target is late: as near, warm, and within the budget."""
-        if not self.goes_on:
-            return None
-        for other in self._waiting:
-            if other.reason == "planned" and self._is_as_good(other.ranked, step.ranked):
-                if not self._means.second_tries.may_hedge():
-                    return None
-                self._waiting.remove(other)
-                self._asked[other.target] += 1
-                return Step(other.ranked, "hedge")
-        return None
+    def hedges(self, step: Step) -> Iterator[Step | None]:
+        """Who is asked besides, where one target is late: as near, warm, and within the budget.
+
+        `None` while the budget is used up; nothing where there is nobody. Whoever waits for one
+        that turns out to be gone needs no budget: all else would wait until it is given up.
+        """
+        while self.goes_on and (other := self._as_good_as(step.ranked)) is not None:
+            is_there = self._means.places.is_there(step.target)
+            if is_there and not self._means.second_tries.may_hedge():
+                yield None
+                continue
+            self._waiting.remove(other)
+            self._asked[other.target] += 1
+            yield Step(other.ranked, "hedge")
+            return
 
     def failed(self, step: Step, error: EdgeRouteError) -> None:
         """Take that a target failed: it may be asked again, after the others."""
@@ -115,10 +118,13 @@ class Course:
             return None
         return next((step for step in self._waiting if not elsewhere(step.target)), None)
 
-    def _is_as_good(self, other: Ranked, late: Ranked) -> bool:
-        """Whether it sees no more of the request than the late one, and needs no load."""
-        near = other.zone <= late.zone and other.target != late.target
-        return near and self._means.roster.is_ready(other.target)
+    def _as_good_as(self, late: Ranked) -> Step | None:
+        """Who sees no more of the request than the late one, and needs no load."""
+        for step in self._waiting:
+            near = step.ranked.zone <= late.zone and step.target != late.target
+            if step.reason == "planned" and near and self._means.roster.is_ready(step.target):
+                return step
+        return None
 
     def _pause_s(self, target: ModelId, error: EdgeRouteError) -> float | None:
         if self._asked.total() >= _ASKINGS:

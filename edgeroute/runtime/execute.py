@@ -6,7 +6,7 @@ that is not streamed is shown in the end, so until then another may still take o
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Iterator
 from contextlib import AsyncExitStack
 from typing import TypeVar
 
@@ -164,10 +164,10 @@ class Execution:
         async def begin(asking: Asking) -> None:
             await asking.begin(bear, lambda: self._left_s)
 
-        def second() -> Asking | None:
+        def seconds() -> Iterator[Asking | None]:
             self._means.places.doubt(step.target)
-            other = course.hedge(step)
-            return None if other is None else self._asking(other)
+            for other in course.hedges(step):
+                yield None if other is None else self._asking(other)
 
         first = self._asking(step)
         late_s = self._late_s(step.target)
@@ -175,7 +175,7 @@ class Execution:
         if late_s is None:
             await begin(first)
         else:
-            asking = await first_to_speak(first, late_s, second, begin)
+            asking = await first_to_speak(first, late_s, seconds(), begin)
         self._means.second_tries.heard(
             first.target, (first.first_at or self._means.clock()) - first.asked_at
         )

@@ -34,6 +34,10 @@ class Places:
         """A provider's target is late: whether anybody is there, is worth a look."""
         self._providers.doubt(target)
 
+    def is_there(self, target: ModelId) -> bool:
+        """Whether a provider's target could be reached when that was looked at last."""
+        return self._providers.is_there(target)
+
     def elsewhere(self, target: ModelId) -> bool:
         """Whether a target is a provider's, and not the pool's."""
         return target in self._providers

@@ -168,6 +168,10 @@ class Providers:
         if target in self:
             self._doubt(self._state(target), _LATE_S)
 
+    def is_there(self, target: ModelId) -> bool:
+        """Whether a target's provider could be reached when that was looked at last."""
+        return target in self and self._state(target).error is None
+
     async def run(self) -> None:
         """Probe every provider until cancelled."""
         async with asyncio.TaskGroup() as group:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from edgeroute.domain.errors import DestinationFailed
+from edgeroute.domain.errors import DestinationFailed, DestinationUnreachable
 from edgeroute.domain.features import Task
 from edgeroute.domain.hardware import Power
 from edgeroute.domain.privacy import Label, Zone
@@ -126,3 +126,17 @@ async def test_hanging_up_ends_both() -> None:
         assert not line.book.holds
         box.takes_s = 0.5
         assert await asked(line) == "box/big"
+
+
+async def test_who_waits_for_one_that_is_gone_needs_no_budget() -> None:
+    async with known() as (line, box, _far):
+        box.takes_s = 30.0
+        for _ in range(2):  # all that the budget has
+            assert await asked(line) == "far/big"
+        box.down = DestinationUnreachable("box cannot be reached")
+        assert await asked(line) == "far/big"
+        outcome = line.observer.outcomes[-1]
+        assert [attempt.error for attempt in outcome.attempts] == ["outrun", None]
+        assert outcome.total_s == pytest.approx(
+            1.4 + 0.1 + 0.5, abs=0.06
+        )  # late, a look, an answer
