@@ -176,9 +176,8 @@ class Execution:
             await begin(first)
         else:
             asking = await first_to_speak(first, late_s, seconds(), begin)
-        self._means.second_tries.heard(
-            first.target, (first.first_at or self._means.clock()) - first.asked_at
-        )
+        if first.first_at is not None:  # who was outrun says nothing of when one is late
+            self._means.second_tries.heard(first.target, first.first_at - first.asked_at)
         return asking
 
     def _asking(self, step: Step) -> Asking:

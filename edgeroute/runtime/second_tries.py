@@ -56,5 +56,5 @@ class SecondTries:
         return self._hedges.spend()
 
     def heard(self, target: ModelId, seconds: float) -> None:
-        """A target's first token took so long, or at least as long where it was given up."""
+        """A target's first token took so long."""
         self._first_tokens[target].note(seconds)
