@@ -177,8 +177,9 @@ def learn_rates(here: Machine) -> None:
 def burst_ratio(here: Machine, count: int) -> float:
     alone_s, _ = asyncio.run(burst(here, count, {"edgeroute": {"on_device": "only"}}, nothing))
     shared_s, _ = asyncio.run(burst(here, count, {}, nothing))
-    taken = {peer["name"]: peer["asked"] for peer in peers(here)}
-    print(f"  one machine {alone_s:.2f} s, three {shared_s:.2f} s, asked of others {taken}")
+    print(
+        f"  one machine {alone_s:.2f} s, three {shared_s:.2f} s, asked of others {asked_of(here)}"
+    )
     return shared_s / alone_s
 
 
@@ -198,11 +199,15 @@ def death_share(here: Machine, count: int, victim: int) -> tuple[float, int]:
 
 
 def stalled_s(here: Machine, daemons: Mapping[str, int], fields: Mapping[str, Any]) -> list[float]:
-    """First tokens one after the other, before and while the machine that answers is stopped."""
-    before = {peer["name"]: peer["asked"] for peer in peers(here)}
+    """First tokens one after the other, before and while a machine that answers is stopped.
+
+    Nothing where it was asked nothing meanwhile: that would say as little with hedges as without.
+    """
+    before = asked_of(here)
     times = [first_token_s(here, "auto", **fields) for _ in range(CALM)]
-    asked = {peer["name"]: peer["asked"] - before[peer["name"]] for peer in peers(here)}
-    victim = psutil.Process(daemons[max(asked, key=asked.__getitem__)])
+    calm = asked_of(here)
+    likely = max(calm, key=lambda name: calm[name] - before[name])
+    victim = psutil.Process(daemons[likely])
     victim.suspend()
     resuming = threading.Timer(STALL_S, victim.resume)
     resuming.start()
@@ -210,7 +215,12 @@ def stalled_s(here: Machine, daemons: Mapping[str, int], fields: Mapping[str, An
         times.append(first_token_s(here, "auto", **fields))
     resuming.join()
     wait_for(lambda: linked(here, len(daemons)))
-    return times
+    return times if asked_of(here)[likely] > calm[likely] else []
+
+
+def asked_of(here: Machine) -> dict[str, int]:
+    """Questions that each peer was asked so far, by its name."""
+    return {peer["name"]: peer["asked"] for peer in peers(here)}
 
 
 def hedged_p99_ms(here: Machine, daemons: Mapping[str, int], stalls: int) -> tuple[float, float]:

@@ -54,10 +54,14 @@ class Liveness:
         self.is_awaited = False
 
     def answered(self, number: int, now: float) -> None:
-        """A sign of life came back; one that is not the last sent tells nothing."""
+        """A sign of life came back; one that is not the last sent tells nothing.
+
+        One that is later than a machine that is well would be counts as just too late: that says
+        that it stood still, and only where it goes on that it is farther than was known.
+        """
         if number != self._number or self._pinged_at is None:
             return
-        took = now - self._pinged_at
+        took = min(now - self._pinged_at, self.patience_s)
         self._pinged_at = None
         self.rtt_s = took if self.rtt_s is None else self.rtt_s + _WEIGHT * (took - self.rtt_s)
 

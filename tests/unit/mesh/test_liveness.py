@@ -46,6 +46,25 @@ def test_a_machine_is_waited_for_from_a_question_to_the_next_word() -> None:
     assert near.patience_s == 0.1
 
 
+def told(live: Liveness, *took_s: float) -> None:
+    """Signs of life, each answered after so many seconds."""
+    for number, took in enumerate(took_s):
+        at = 2.0 * number
+        live.answered(live.ping(at), at + took)
+
+
+def test_a_machine_that_stood_still_is_not_taken_for_a_far_one() -> None:
+    live = Liveness(0.0)
+    told(live, 0.001, 0.5)
+    assert live.patience_s == pytest.approx(4 * (0.7 * 0.001 + 0.3 * 0.1))
+
+
+def test_a_machine_that_went_far_away_is_waited_for_within_some_signs() -> None:
+    live = Liveness(0.0)
+    told(live, 0.001, *[0.4] * 5)
+    assert live.patience_s > 0.4
+
+
 @given(st.integers(1, 10_000), st.floats(0, 1))
 def test_a_lost_peer_is_called_again_within_five_seconds(failures: int, draw: float) -> None:
     assert 0.1 < retry_wait_s(failures, draw) < 5.0
