@@ -94,7 +94,8 @@ class _View:
         queue = self._in_order_of_going()
         self._places = {resident.id: place for place, resident in enumerate(queue, 1)}
         self._freed = list(accumulate(models.ledger.live(r.id).size for r in queue))
-        self._missed_s = list(accumulate(self._chance(r) * r.load_s for r in queue))
+        missed_s = (self._chance(r) * demand.missed_s(r.id, r.load_s) for r in queue)
+        self._missed_s = list(accumulate(missed_s))
 
     def status(self, resident: Resident) -> ModelStatus:
         """One model."""

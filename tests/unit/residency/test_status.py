@@ -48,6 +48,16 @@ def test_what_loading_costs_others_is_what_they_will_wait_for_who_has_to_go() ->
     assert busy.displaces_s == 0.0
 
 
+def test_who_has_to_go_is_waited_for_no_longer_than_the_way_to_a_peer_who_serves_it() -> None:
+    shell = Shell(spec("busy", 500), spec("big", 800), budget=1000)
+    shell.warm("busy")
+    often(shell, "busy", 12)
+    shell.change_conditions(served={ModelId("busy"): 0.02})
+    busy = shell["busy"]
+    assert busy.load_s > 0.02
+    assert shell["big"].displaces_s == busy.chance * 0.02
+
+
 def test_nobody_is_displaced_by_what_never_fits() -> None:
     shell = Shell(spec("a", 500), spec("huge", 5000), budget=1000)
     shell.warm("a")
