@@ -81,6 +81,11 @@ class House:
         with self.client() as client:
             return client.get("/edgeroute/status")
 
+    def reload(self) -> None:
+        """Have the daemon read its configuration and its models' cards again."""
+        with self.client() as client:
+            client.post("/edgeroute/reload", {})
+
     def model(self, name: str) -> Any:
         return next(model for model in self.status()["models"] if model["id"] == name)
 

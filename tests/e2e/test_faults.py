@@ -195,8 +195,7 @@ def test_what_was_learnt_survives_a_reload(house: House) -> None:
     house.run("ask", WORDS, "--model", "echo")
     before = house.model("echo")["rates"]
     assert before["measured"]
-    with house.client() as client:
-        client.post("/edgeroute/reload", {})
+    house.reload()
     assert house.model("echo")["rates"] == before
 
 

@@ -39,11 +39,6 @@ def is_free(machine: Machine, name: str) -> bool:
     return model is not None and model["warm"] and not model["queued_tokens"]
 
 
-def reload(machine: Machine) -> None:
-    with machine.house.client() as client:
-        client.post("/edgeroute/reload", {})
-
-
 def test_two_that_ask_at_once_do_not_both_count_on_the_last_slot(
     three: tuple[Machine, Machine, Machine],
 ) -> None:
@@ -65,14 +60,14 @@ def test_a_large_model_is_loaded_a_second_time_only_where_the_first_copy_has_no_
     desk, lap, attic = three
     for machine in three:
         machine.house.add_echo("large", quality=0.99, load_s=1.0, tok_s=SLOW, anon=256 << 20)
-        reload(machine)
+        machine.house.reload()
     for machine in (lap, attic):  # how long its load takes, is known then; when it is used, is not
         ask(machine, model="large", max_tokens=2)
         card = machine.house.folders.data / "models" / "large.toml"
         card.rename(card.with_suffix(".away"))
-        reload(machine)
+        machine.house.reload()
         card.with_suffix(".away").rename(card)
-        reload(machine)
+        machine.house.reload()
         assert machine.house.model("large")["rates"]["load_s"] > 1.0
     for _ in range(8):
         ask(desk, **chat("one two", model="large", max_tokens=2))
