@@ -59,8 +59,7 @@ class Reuse:
             self._daytimes[model] = Daytime(int((now - self.midnight) // DAY_S))
         else:
             habit.ask(now)
-        self._plain.pop(model, None)
-        self._rates.pop(model, None)
+        self._unsettle(model)
         self._daytimes[model].note(now - self.midnight)
         for other in self._sequence.note(model, app, now):
             self._rates.pop(other, None)
@@ -70,16 +69,19 @@ class Reuse:
         habit = self._habits.get(model)
         if habit is not None:
             habit.last = now
-            self._plain.pop(model, None)
-            self._rates.pop(model, None)
+            self._unsettle(model)
 
     def forget(self, model: ModelId) -> None:
         """The model was removed."""
         self._habits.pop(model, None)
-        self._plain.pop(model, None)
-        self._rates.pop(model, None)
+        self._unsettle(model)
         self._daytimes.pop(model, None)
         self._sequence.forget(model)
+
+    def _unsettle(self, model: ModelId) -> None:
+        """Its rate is to be worked out anew."""
+        self._plain.pop(model, None)
+        self._rates.pop(model, None)
 
     def rate(self, model: ModelId, now: float) -> float:
         """Requests per second that are to be expected next; hardly any where it never had one.

@@ -182,7 +182,7 @@ def make_room(short: Budget, candidates: Iterable[Candidate]) -> tuple[ModelId, 
 
 def _useful_bytes(footprint: Footprint, short: Budget) -> int:
     """Bytes that lessen the shortage; what a model holds elsewhere, or too much, helps nobody."""
-    ram = min(footprint.file + footprint.anon, short.ram)
+    ram = min(footprint.ram, short.ram)
     if not short.gpu:
         return ram
     return ram + sum(min(_at(footprint.gpu, i), missing) for i, missing in enumerate(short.gpu))

@@ -80,15 +80,15 @@ class Conditions:
             idle_release_s=profile.release_s(on_battery=power.on_battery),
             midnight=midnight,
             warmth=_cost(profile, idle_w) if power.on_battery else {},
-            served=_told(served) if profile.farthest >= Zone.PEER else {},
+            served=_roughly(served) if profile.farthest >= Zone.PEER else {},
         )
         if now != told:
             self._told = now
             self._pool.change_conditions(now)
 
 
-def _told(served: Mapping[ModelId, float]) -> dict[ModelId, float]:
-    """Roughly, as rates and links are measured anew all the time."""
+def _roughly(served: Mapping[ModelId, float]) -> dict[ModelId, float]:
+    """To one digit, as rates and links are measured anew all the time."""
     return {model: max(float(f"{seconds:.1g}"), _LEAST_WAY_S) for model, seconds in served.items()}
 
 
