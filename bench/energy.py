@@ -40,6 +40,13 @@ HELD_OUT_SEED = 2
 """Of the drawn days; rules were looked at with 1 alone."""
 WATTS = 25.0
 """Of a laptop's processor under load, for the days on battery."""
+SUPPLIES = {
+    "charge": battery_day.charged,
+    "charge_differs": battery_day.topped_up,
+    "hours_drawn": battery_day.hourly,
+    "hours_even": battery_day.even,
+}
+"""What is known of a day's joules: the first is what a profile's share of the battery says."""
 TASKS = {
     "mail": Task.REWRITE, "code": Task.CODING, "search": Task.KNOWLEDGE_QA,
     "notes": Task.SUMMARISE, "chat": Task.CHIT_CHAT, "translate": Task.TRANSLATE,
@@ -110,20 +117,20 @@ def battery(named: str | None, curves: int, plot: Path | None) -> dict[str, Any]
     base = profiles["balanced"]
     days = week(folder, base)
     figures = {
-        name: budgeted(name, days, curves, base.per_joule, hourly)
-        for name, hourly in (("drawn", battery_day.curve), ("even", battery_day.even))
+        name: budgeted(name, days, curves, base.per_joule, supply)
+        for name, supply in SUPPLIES.items()
     }
     told = side_by_side(folder, profiles)
     if plot is not None:
         plot.write_text(svg(told))
-    return {"battery_day": {**figures["drawn"], "even": figures["even"]}, "profiles": told}
+    return {"battery_day": {**figures.pop("charge"), **figures}, "profiles": told}
 
 
-def budgeted(name: str, days: Any, curves: int, base: float, hourly: Any) -> dict[str, float]:
+def budgeted(name: str, days: Any, curves: int, base: float, supply: Any) -> dict[str, float]:
     """Days under 60% of what they would take; the budget's rules were chosen with other draws."""
-    found = battery_day.evaluate(days, 0.6, curves, base, hourly, HELD_OUT_SEED)
+    found = battery_day.evaluate(days, 0.6, curves, base, supply, HELD_OUT_SEED)
     print(
-        f"battery day  {curves} days, hours {name}: taken {found.used:.1f}% of the budget in the "
+        f"battery day  {curves} days, {name}: taken {found.used:.1f}% of the budget in the "
         f"median, {found.least_used:.1f}% at least, {found.overshoot:+.1f}% over it at most; "
         f"quality {found.share:.3f} of the best fixed weight on the same batteries, "
         f"{found.hindsight:.3f} of the one found for each day afterwards"

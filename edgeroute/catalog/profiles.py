@@ -1,6 +1,7 @@
 """Operating profiles: one TOML file each, named by its file."""
 
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +13,7 @@ _WEIGHTS = ("value", "per_usd", "per_joule", "per_second")
 _TIMES = ("max_load_s", "idle_release_s", "idle_release_battery_s")
 
 _FULL = 100.0
+_TIME_OF_DAY = re.compile(r"(?!00:00)([01]\d|2[0-3]):[0-5]\d|24:00")
 
 
 def read_profiles(*folders: Path) -> Mapping[str, Profile]:
@@ -44,6 +46,7 @@ def _check_limits(file: TomlFile, profile: Profile) -> None:
     budget = profile.joules_per_hour
     if budget is not None and not 0 < budget < math.inf:
         raise file.fault(("joules_per_hour",), f"{budget} is not an amount above 0")
+    _check_battery(file, profile)
     borne = profile.wrong_at_most
     if borne is not None and not 0 < borne < 1:
         raise file.fault(("wrong_at_most",), f"{borne} is not a share between 0 and 1")
@@ -52,3 +55,15 @@ def _check_limits(file: TomlFile, profile: Profile) -> None:
             raise file.fault(("applies", number), "names no condition", "it would always hold")
         if when.below is not None and not 0 < when.below <= _FULL:
             raise file.fault(("applies", number, "below"), f"{when.below} is not a percentage")
+
+
+def _check_battery(file: TomlFile, profile: Profile) -> None:
+    share, until = profile.battery_share, profile.battery_until
+    if share is not None and not 0 < share <= 1:
+        raise file.fault(("battery_share",), f"{share} is not a share above 0 and at most 1")
+    if not _TIME_OF_DAY.fullmatch(until):
+        hint = "write 18:30, say; 24:00 is midnight"
+        raise file.fault(("battery_until",), f"{until!r} is not a time of day", hint)
+    if share is None and "battery_until" in file.table:
+        hint = "say with battery_share how much of it models may take"
+        raise file.fault(("battery_until",), "says nothing without battery_share", hint)

@@ -13,6 +13,7 @@ from edgeroute.cli.show import power_line, print_json, table
 from edgeroute.client import Client, DaemonUnreachable
 from edgeroute.config import Folders
 from edgeroute.domain.units import format_bytes, format_seconds
+from edgeroute.routing.account import Left
 
 _EVERY_S = 1.0
 _POOLS = {"file": "files", "kv": "KV"}
@@ -128,6 +129,8 @@ def _machine_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     if kept["kept"]:
         yield f"          {format_bytes(kept['bytes'])} for {kept['kept']} saved conversations"
     yield power_line(power["state"], power["percent"])
+    for left in facts["joules_left"]:
+        yield f"joules    {Left(**left).words}"
     guesses = facts["guesses"]
     if guesses["loads"]:
         wasted = f"{format_bytes(guesses['wasted_bytes'])} and {guesses['wasted_joules']:.0f} J"

@@ -65,6 +65,7 @@ class StatusBoard:
             "profile_configured": self.profiles.configured,
             "profile_switched": self.profiles.switched,
             "standing": self.profiles.standing,
+            "joules_left": self.profiles.left(),
             "engine": self.engine,
             "memory": asdict(telemetry.memory),
             "power": asdict(telemetry.power),

@@ -113,12 +113,14 @@ class Power:
         percent: Charge over all batteries, 0..100.
         discharge_w: Watts drawn from the batteries, positive while discharging.
         time_left_s: Until empty at the present rate.
+        stored_j: Energy in all batteries together.
     """
 
     state: PowerState
     percent: float | None = None
     discharge_w: float | None = None
     time_left_s: float | None = None
+    stored_j: float | None = None
 
     @property
     def on_battery(self) -> bool:

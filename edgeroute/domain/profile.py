@@ -44,6 +44,9 @@ class Profile:
         idle_release_battery_s: The same while the battery is drained.
         joules_per_hour: What models may take of this device; `per_joule` then rises as far as it
             must. `None` is no limit. Nobody is refused for it.
+        battery_share: Part of the battery's charge that models may take on battery, above 0 and
+            at most 1, kept to in the same way; `None` is no limit.
+        battery_until: Time of day, such as `18:30`, until which that part has to last.
         wrong_at_most: Share that may be wrong of drafts given in a bigger model's place: they
             are then given only at grades that judged answers have proved; `None` is off.
         applies: When it is in force without being asked for; any of them is enough.
@@ -61,8 +64,16 @@ class Profile:
     idle_release_s: float | None = None
     idle_release_battery_s: float | None = 120.0
     joules_per_hour: float | None = None
+    battery_share: float | None = None
+    battery_until: str = "24:00"
     wrong_at_most: float | None = None
     applies: tuple[When, ...] = ()
+
+    @property
+    def battery_until_s(self) -> float:
+        """`battery_until` as seconds of the day."""
+        hours, _, minutes = self.battery_until.partition(":")
+        return 3600.0 * int(hours) + 60.0 * int(minutes)
 
     def release_s(self, *, on_battery: bool) -> float | None:
         """After how long an idle model is ended, as power stands."""

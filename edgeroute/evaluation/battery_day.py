@@ -1,22 +1,26 @@
-"""Days on battery: a trace of requests decided under a joule budget that follows the charge.
+"""Days on battery: a trace of requests decided under budgets of joules.
 
 Owns the replay and its figures. Which models there are and how fast they are is told by cards, what
-an answer is worth by the size prior; the budget's rules are the router's own. The battery gives
-a share of what the day would take without a budget, in drawn hourly amounts; who decides sees only
-what this hour gives.
+an answer is worth by the size prior; the account is the router's own. Models may take a share of
+what the day would take without a budget. Either that is a share of a battery, whose charge falls
+with what is drawn for everybody else, or so much is allowed in each hour. Who decides sees what the
+battery holds at that moment, or what this hour allows, and nothing of what is to come.
 """
 
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from edgeroute.domain.features import Task
+from edgeroute.domain.hardware import Power
 from edgeroute.domain.profile import Profile
 from edgeroute.routing import prior
-from edgeroute.routing.price import Account, Choice, weight
+from edgeroute.routing.account import Account
+from edgeroute.routing.price import Choice
 
 _HOUR_S = 3600.0
 _DAY_S = 24 * _HOUR_S
@@ -28,6 +32,14 @@ _WEIGHTS = 40
 """Fixed weights that are tried."""
 _ROUGHNESS = 0.15
 """Standard deviation of the logarithm by which one hour's amount differs from the next."""
+_SHARE = 0.1
+"""Of the battery, for models: 60% of what the week's days take is a tenth of a laptop's 50 Wh."""
+_OTHERS = (0.6, 1.0)
+"""Of the rest, what everybody else takes in a day."""
+_CHARGE = 0.25
+"""Standard deviation of the logarithm of what nights charge, where they differ."""
+_GAUGE_J = 36.0
+"""Gauges count in steps of 10 mWh."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,50 +142,170 @@ def _sum(day: Sequence[Asked], chosen: Sequence[int], capacity: float) -> Day:
     return Day(capacity, taken, quality, alive)
 
 
-def replay(
-    days: Sequence[Sequence[Asked]], hourly: Sequence[Sequence[float]], base: float
-) -> list[Day]:
+class Times(NamedTuple):
+    """Moments of a day: its midnight, when it was looked at last, and now."""
+
+    midnight: float
+    before: float
+    now: float
+
+
+class Supply(Protocol):
+    """What a day gives to models, as far as it is known at each moment of it."""
+
+    @property
+    def capacity(self) -> float:
+        """Joules that they may take of the whole day."""
+        ...
+
+    def begin(self, account: Account, midnight: float) -> None:
+        """The day begins."""
+        ...
+
+    def go_on(self, account: Account, times: Times, taken: float) -> Profile:
+        """Have the account see what there is to see now, after models took so much today.
+
+        Returns:
+            The profile whose budget holds, its weight of a joule still without it.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """So many joules in each hour; who decides sees what this one allows.
+
+    Attributes:
+        base: Weight of a joule without a budget.
+        allowed: Joules of each hour of the day.
+    """
+
+    base: float
+    allowed: tuple[float, ...]
+
+    @property
+    def capacity(self) -> float:
+        """See `Supply`."""
+        return sum(self.allowed)
+
+    def begin(self, account: Account, midnight: float) -> None:
+        """See `Supply`."""
+        account.accrue(0.0, midnight)
+
+    def go_on(self, account: Account, times: Times, taken: float) -> Profile:
+        """See `Supply`."""
+        before, now = (int((at - times.midnight) // _HOUR_S) for at in (times.before, times.now))
+        for hour in range(before, now):
+            account.accrue(self.allowed[hour], times.midnight + (hour + 1) * _HOUR_S)
+        return _budgeted(self.base, joules_per_hour=self.allowed[now % _HOURS])
+
+
+@dataclass(frozen=True, slots=True)
+class Battery:
+    """A battery that is charged at night and drained by everybody; its gauge is what is seen.
+
+    Attributes:
+        base: Weight of a joule without a budget.
+        full_j: What it holds in the morning.
+        others_j: What screen, radio and programs take of it in each hour of the day.
+    """
+
+    base: float
+    full_j: float
+    others_j: tuple[float, ...]
+
+    @property
+    def capacity(self) -> float:
+        """See `Supply`."""
+        return _SHARE * self.full_j
+
+    def begin(self, account: Account, midnight: float) -> None:
+        """See `Supply`."""
+        full = Power("ac", stored_j=_shown(self.full_j))
+        account.observe(full, midnight, on_battery=False)
+        account.observe(replace(full, state="discharging"), midnight, on_battery=True)
+
+    def go_on(self, account: Account, times: Times, taken: float) -> Profile:
+        """See `Supply`."""
+        hour, part = divmod((times.now - times.midnight) / _HOUR_S, 1.0)
+        others = sum(self.others_j[: int(hour)]) + part * self.others_j[int(hour) % _HOURS]
+        left = Power("discharging", stored_j=_shown(max(0.0, self.full_j - others - taken)))
+        account.observe(left, times.now, on_battery=True)
+        return _budgeted(self.base, battery_share=_SHARE)
+
+
+def _shown(joules: float) -> float:
+    return joules // _GAUGE_J * _GAUGE_J
+
+
+def _budgeted(
+    base: float, *, joules_per_hour: float | None = None, battery_share: float | None = None
+) -> Profile:
+    return Profile(
+        "budgeted",
+        "",
+        per_joule=base,
+        joules_per_hour=joules_per_hour,
+        battery_share=battery_share,
+    )
+
+
+def replay(days: Sequence[Sequence[Asked]], supplies: Sequence[Supply]) -> list[Day]:
     """Days under a budget, one after the other, with all that is learnt from day to day.
 
     Args:
         days: Requests of each day of a week that begins on a Monday; it comes again and again.
-        hourly: Joules that each hour allows, of as many days as are replayed.
-        base: Weight of a joule without a budget.
+        supplies: Of as many days as are replayed.
     """
-    account = Account(_MONDAY * _DAY_S)
+    account = Account([_budgeted(0.0, battery_share=_SHARE)], _MONDAY * _DAY_S)
     found = []
-    for number, allowed in enumerate(hourly):
+    for number, supply in enumerate(supplies):
         day, midnight = days[number % len(days)], (_MONDAY + number) * _DAY_S
-        account.accrue(0.0, midnight)
-        chosen = []
-        hour = 0
+        supply.begin(account, midnight)
+        chosen: list[int] = []
+        taken, before = 0.0, midnight
         for asked in day:
             now = midnight + asked.at_s % _DAY_S
-            while (hour + 1) * _HOUR_S + midnight <= now:
-                account.accrue(allowed[hour], midnight + (hour + 1) * _HOUR_S)
-                hour += 1
-            account.accrue(allowed[hour], now)
-            price = account.now(allowed[hour], base)
-            at = _choose(asked, weight(price, background=asked.background))
-            account.price.note(Choice(asked.worth, asked.joules, asked.background), now)
+            profile = supply.go_on(account, Times(midnight, before, now), taken)
+            profile = account.priced(profile, now, background=asked.background)
+            before = now
+            at = _choose(asked, profile.per_joule)
+            account.note(Choice(asked.worth, asked.joules, asked.background), now)
             account.spend(asked.joules[at])
+            taken += asked.joules[at]
             chosen.append(at)
-        for later in range(hour, _HOURS):
-            account.accrue(allowed[later], midnight + (later + 1) * _HOUR_S)
-        found.append(_sum(day, chosen, sum(allowed)))
+        supply.go_on(account, Times(midnight, before, midnight + _DAY_S), taken)
+        found.append(_sum(day, chosen, supply.capacity))
     return found
 
 
-def curve(capacity: float, draw: np.random.Generator) -> tuple[float, ...]:
-    """Hourly amounts of a day that sum to `capacity`, a random walk between waking and midnight."""
+def _walk(draw: np.random.Generator) -> tuple[float, ...]:
+    """Shares of the hours of a day: a random walk between waking and midnight."""
     steps = draw.normal(0.0, _ROUGHNESS, _ENDS_H - _BEGINS_H)
     amounts = np.exp(np.cumsum(steps - steps.mean()))
-    return (*[0.0] * _BEGINS_H, *(capacity * amounts / amounts.sum()).tolist())
+    return (*[0.0] * _BEGINS_H, *(amounts / amounts.sum()).tolist())
 
 
-def even(capacity: float, _draw: np.random.Generator) -> tuple[float, ...]:
+def charged(capacity: float, base: float, draw: np.random.Generator) -> Battery:
+    """A battery of which models may take `capacity`, and a drawn curve down to the evening."""
+    full_j = capacity / _SHARE
+    others_j = (full_j - capacity) * draw.uniform(*_OTHERS)
+    return Battery(base, full_j, tuple(others_j * share for share in _walk(draw)))
+
+
+def topped_up(capacity: float, base: float, draw: np.random.Generator) -> Battery:
+    """The same, charged to more or less each night."""
+    return charged(capacity * math.exp(draw.normal(0.0, _CHARGE)), base, draw)
+
+
+def hourly(capacity: float, base: float, draw: np.random.Generator) -> Hours:
+    """Hourly amounts that sum to `capacity`, as if no battery told what it holds."""
+    return Hours(base, tuple(capacity * share for share in _walk(draw)))
+
+
+def even(capacity: float, base: float, _draw: np.random.Generator) -> Hours:
     """The same in every hour: what a profile's joules per hour say."""
-    return (capacity / _HOURS,) * _HOURS
+    return Hours(base, (capacity / _HOURS,) * _HOURS)
 
 
 def evaluate(
@@ -181,7 +313,7 @@ def evaluate(
     capacity: float,
     curves: int,
     base: float,
-    hourly: Callable[[float, np.random.Generator], tuple[float, ...]],
+    supply: Callable[[float, float, np.random.Generator], Supply],
     seed: int,
 ) -> Figures:
     """Replay drawn days, after a week that is not counted.
@@ -191,13 +323,13 @@ def evaluate(
         capacity: As a share of what the day takes without a budget.
         curves: How many are drawn.
         base: Weight of a joule without a budget.
-        hourly: Draws what each hour allows of a capacity.
+        supply: Draws a day that gives a capacity, from that, the base weight and a generator.
         seed: Of the draws.
     """
     draw = np.random.default_rng(seed)
     whole = [capacity * fixed(day, base).taken for day in days]
-    drawn = [hourly(whole[number % len(days)], draw) for number in range(len(days) + curves)]
-    lived = list(enumerate(replay(days, drawn, base)))[len(days) :]
+    drawn = [supply(whole[number % len(days)], base, draw) for number in range(len(days) + curves)]
+    lived = list(enumerate(replay(days, drawn)))[len(days) :]
     found = [(number % len(days), day) for number, day in lived]
     taken = [day.taken / day.capacity for _, day in found]
     weights = np.geomspace(max(base, 1e-6), 0.1, _WEIGHTS).tolist()

@@ -19,8 +19,9 @@ from edgeroute.domain.outcome import Outcome
 from edgeroute.domain.profile import Profile
 from edgeroute.domain.target import Target, Warmth
 from edgeroute.domain.units import Bytes, ModelId
+from edgeroute.routing.account import Account
 from edgeroute.routing.decide import decide
-from edgeroute.routing.price import Account, choice_of
+from edgeroute.routing.price import choice_of
 from edgeroute.routing.view import ViewRecord
 from edgeroute.runtime.record import Decided, encode_decision
 from edgeroute.store.history import PastDecision
@@ -164,22 +165,19 @@ class Course:
         if _loadable(target):
             self._kept.use(target, past.at, record.budget_bytes)
         if self._account is not None:
-            self._account.price.note(choice_of(decision), self._day_clock(past.at))
+            self._account.note(choice_of(decision), self._day_clock(past.at))
             self._account.spend(chosen.estimate.device_joules)
 
     def _priced(self, past: Past) -> Profile:
-        """The profile, with the price of a joule that its budget asks for by now."""
-        profile = self._profile
+        """The profile, with the price of a joule that its budgets ask for by now."""
+        profile, power = self._profile, past.view.power
         if profile is None:
             return past.view.profile
-        if profile.joules_per_hour is None:
-            return profile
         now = self._day_clock(past.at)
         if self._account is None:
-            self._account = Account(now)
-        self._account.accrue(profile.joules_per_hour, now)
-        price = self._account.now(profile.joules_per_hour, profile.per_joule)
-        return replace(profile, per_joule=price)
+            self._account = Account([profile], now)
+        self._account.observe(power, now, on_battery=power.on_battery)
+        return self._account.priced(profile, now, background=False)
 
 
 class _Kept:

@@ -1,21 +1,18 @@
-"""What a joule is worth now, so that a budget lasts and is used.
+"""What a joule is worth now, so that what is left lasts and is used.
 
 Owns the price. Who asks when (`usual_day`), and what there was to choose from then, is learnt by
-the hour of the day. For all who are still expected today a plan is made with what is left: first
+the hour of the day. For all who are still expected a plan is made with what is left: first
 everybody gets the cheapest target, then the upgrades that give most for a joule, as far as the
-joules go. What is left is what was not used and what the day should still allow (`allowance`).
-The price is what the first upgrade gives per joule that is not in the plan, so whoever
+joules go. The price is what the first upgrade gives per joule that is not in the plan, so whoever
 pays it keeps to the plan. It is made again for every request: what was misjudged is spread over all
-that is left of the day. In the morning a plan is little more than a guess, and what days before
-came to is the better one: the price moves from theirs to the plan's as today's requests come in. It
-only weighs: at any price the cheapest target answers, so nobody is starved, and what nobody waits
-for pays more than what somebody does.
+that is left of the day. It only weighs: at any price the cheapest target answers, so nobody is
+starved, and what nobody waits for pays more than what somebody does. How much is left, `account`
+says.
 
 The plan is the linear relaxation of the multiple-choice knapsack (Sinha and Zoltners 1979), which
 is off by at most one upgrade.
 """
 
-import math
 from collections import deque
 from dataclasses import dataclass
 from itertools import pairwise
@@ -24,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeroute.domain.decision import Decision
-from edgeroute.routing.allowance import Allowance
 from edgeroute.routing.usual_day import DAY_S, HOUR_S, HOURS, Demand
 
 _REMEMBERED = 2048
@@ -36,13 +32,6 @@ _HIGHEST = 1e3
 """A price at which a joule is worth a thousand answers; nothing is chosen for quality any more."""
 _BACKGROUND = 2.0
 """What nobody waits for pays so many times the price."""
-_LATER = 0.03
-"""Part of what is allowed in an hour from now that is not counted on, and as much again for each
-hour after it: an allowance may be cut until then, and more may be asked."""
-_KEPT = 0.7
-"""Of what a day before says about the price of the next one."""
-_FAR = math.log(8.0)
-"""Prices that are so far apart have nothing to do with each other: the budget is another one."""
 _ENERGY = "energy"
 """The objective that a budget prices."""
 
@@ -199,66 +188,6 @@ def _weights(awaited: Floats, counts: Floats) -> Floats:
     each = np.where(told, awaited / np.maximum(counts, 1.0), 0.0)
     each += float(awaited[~told].sum()) / float(counts.sum())
     return each
-
-
-class Account:
-    """A budget of joules per hour, planned until the next local midnight.
-
-    What was not used is kept until then; the rate may change with the charge, and is taken to last.
-
-    Args:
-        day_s: Now, seconds since a local midnight.
-    """
-
-    def __init__(self, day_s: float) -> None:
-        self.price = Price()
-        self._allowance = Allowance()
-        self._left_j = 0.0
-        self._at = day_s
-        self._log_price = 0.0
-        self._spent_j = 0.0
-        self._spent_log_j = 0.0
-
-    def accrue(self, per_hour: float, day_s: float) -> None:
-        """Time has passed until `day_s`; `per_hour` was allowed in it."""
-        if day_s // DAY_S != self._at // DAY_S:
-            midnight = self._at - self._at % DAY_S + DAY_S
-            self._grant(per_hour, midnight)
-            self._left_j, self._at = 0.0, max(midnight, day_s - day_s % DAY_S)
-            self._spent_j *= _KEPT
-            self._spent_log_j *= _KEPT
-        self._grant(per_hour, day_s)
-        self._at = day_s
-
-    def _grant(self, per_hour: float, until: float) -> None:
-        allowed = per_hour * max(0.0, until - self._at) / HOUR_S
-        self._left_j += allowed
-        self._allowance.grant(allowed, self._at)
-
-    def spend(self, joules: float) -> None:
-        """Somebody took so much, at the last price."""
-        self._left_j -= joules
-        self._spent_j += joules
-        self._spent_log_j += joules * self._log_price
-
-    def now(self, per_hour: float, base: float) -> float:
-        """The price, where so much is allowed per hour from now on (see `Price.now`)."""
-        midnight = self._at - self._at % DAY_S + DAY_S
-        hours = (midnight - self._at) / HOUR_S
-        counted_on = (1.0 - math.exp(-_LATER * hours)) / (_LATER * hours)
-        later_j = self._allowance.to_come(per_hour, self._at) * counted_on
-        planned = self.price.now(self._left_j + later_j, self._at, midnight, base)
-        price = max(base, self._usual(planned, midnight))
-        self._log_price = math.log(max(price, 1e-9))
-        return price
-
-    def _usual(self, planned: float, midnight: float) -> float:
-        """A planned price, moved towards what joules have mostly cost before."""
-        if planned <= 0 or not self._spent_j > 0:
-            return planned
-        away = self._spent_log_j / self._spent_j - math.log(planned)
-        open_ = 1.0 - self.price.demand.passed(self._at, midnight)
-        return planned * math.exp(open_ * max(0.0, 1.0 - abs(away) / _FAR) * away)
 
 
 def weight(price: float, *, background: bool) -> float:

@@ -1,20 +1,20 @@
 """Which profile a request is decided by, and what a joule is worth in it.
 
-Owns what changes while the daemon runs: how the machine stands, and the joule budget's account. The
-rules are `routing/in_force` and `routing/price`.
+Owns what changes while the daemon runs: how the machine stands, and the account of joule budgets.
+The rules are `routing/in_force` and `routing/account`.
 """
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 
 from edgeroute.domain.decision import Decision
 from edgeroute.domain.errors import InvalidRequest
 from edgeroute.domain.hardware import Telemetry
 from edgeroute.domain.profile import Profile
 from edgeroute.domain.request import AnyRequest, Priority
+from edgeroute.routing.account import Account, Left
 from edgeroute.routing.in_force import Standing, Switch, Watch, in_force, marks
-from edgeroute.routing.price import Account, choice_of, weight
+from edgeroute.routing.price import choice_of
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Profiles:
         self._clock = clock
         self._day_clock = day_clock
         self._watch = Watch(marks(profiles))
-        self._account = Account(day_clock())
+        self._account = Account(profiles.values(), day_clock())
         self._name = configured
 
     @property
@@ -85,6 +85,7 @@ class Profiles:
             speed: Tokens per second as a share of the calibrated ones; `None` is not known.
         """
         standing = self._watch.observe(told, speed, self._clock())
+        self._account.observe(told.power, self._day_clock(), on_battery=standing.on_battery)
         profile, reason = in_force(self._profiles, self._configured, standing, "")
         if profile.name == self._name:
             return None
@@ -94,7 +95,7 @@ class Profiles:
         return switch
 
     def of(self, request: AnyRequest) -> tuple[Profile, str]:
-        """The profile that decides a request, its energy weight set by the budget, and why.
+        """The profile that decides a request, its energy weight set by its budgets, and why.
 
         Raises:
             InvalidRequest: The request, or its app's settings, name one that does not exist.
@@ -106,12 +107,18 @@ class Profiles:
                 reason = f"{reason} for {request.app}"
         else:
             profile, reason = self._profiles[self._known(request.profile)], "asked for"
-        return self._priced(profile, request.priority), reason
+        now, background = self._day_clock(), request.priority == "background"
+        words = (reason, *(left.words for left in self._account.left(profile, now)))
+        return self._account.priced(profile, now, background=background), "; ".join(words)
+
+    def left(self) -> Sequence[Left]:
+        """What the budgets of the profile in force leave to models."""
+        return tuple(self._account.left(self.profile, self._day_clock()))
 
     def decided(self, decision: Decision, priority: Priority) -> None:
         """Take what there was to choose from."""
         choice = choice_of(decision, background=priority == "background")
-        self._account.price.note(choice, self._day_clock())
+        self._account.note(choice, self._day_clock())
 
     def spent(self, joules: float) -> None:
         """Take what a request took of this device."""
@@ -124,11 +131,3 @@ class Profiles:
                 hint=f"known: {', '.join(sorted(self._profiles))}",
             )
         return name
-
-    def _priced(self, profile: Profile, priority: Priority) -> Profile:
-        per_hour = profile.joules_per_hour
-        if per_hour is None:
-            return profile
-        self._account.accrue(per_hour, self._day_clock())
-        price = self._account.now(per_hour, profile.per_joule)
-        return replace(profile, per_joule=weight(price, background=priority == "background"))

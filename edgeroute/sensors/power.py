@@ -110,6 +110,7 @@ def _power(state: PowerState, batteries: list[_Battery]) -> Power:
         percent=_percent(batteries, stored, full),
         discharge_w=draw,
         time_left_s=stored / draw * _HOUR_S if stored and draw else None,
+        stored_j=None if stored is None else stored * _HOUR_S,
     )
 
 

@@ -99,3 +99,23 @@ def test_background_work_pays_more_where_joules_are_short() -> None:
         choice(clock, profiles)
     background = profiles.of(asking(priority="background"))[0].per_joule
     assert background == pytest.approx(2 * profiles.of(asking())[0].per_joule)
+
+
+def test_a_share_of_the_battery_is_kept_and_told() -> None:
+    """Forty requests until six, which would take 4 kJ; a tenth of 20 kJ is theirs."""
+    shared = Profile("balanced", "", per_joule=0.0003, battery_share=0.1, battery_until="18:00")
+    clock = Clock()
+    clock.now = 17 * HOUR_S
+    profiles = Profiles({"balanced": shared}, "balanced", clock, clock)
+    assert profiles.left() == ()
+    assert profiles.of(asking()) == (shared, "as configured")
+    profiles.observe(told(Power("discharging", stored_j=20_000.0)), None)
+    (left,) = profiles.left()
+    assert (left.of, left.joules, left.ends_in_s) == ("battery", 2000.0, HOUR_S)
+    _, reason = profiles.of(asking())
+    assert reason == (
+        "as configured; 2,000 J of the battery's charge are left for models for 60 min 0 s"
+    )
+    taken = [choice(clock, profiles) for _ in range(40)]
+    assert sum(taken) <= 2000
+    assert {10.0, 100.0} == set(taken)

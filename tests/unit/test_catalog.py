@@ -356,6 +356,18 @@ def test_a_profile_of_the_user_joins_or_replaces_the_shipped_ones(places: Places
     assert profiles["private"] == Profile("private", "y", per_second=1)
 
 
+@pytest.mark.parametrize(
+    ("until", "seconds"), [("00:30", 1800), ("18:05", 65_100), ("24:00", 86_400)]
+)
+def test_a_profile_says_until_when_the_battery_has_to_last(
+    places: Places, until: str, seconds: int
+) -> None:
+    content = f"description = 'x'\nbattery_share = 0.25\nbattery_until = '{until}'\n"
+    places.add_profile("mine", content)
+    mine = Catalog.load(places).profiles["mine"]
+    assert (mine.battery_share, mine.battery_until_s) == (0.25, seconds)
+
+
 BAD_PROFILES = {
     "unknown key": ("description = ''\nper_watt = 1\n", "line 2: per_watt: unknown key"),
     "unknown zone": ("description = ''\nfarthest = 'moon'\n", "line 2: farthest: 'moon' is not"),
@@ -364,6 +376,15 @@ BAD_PROFILES = {
     "reward for cost": ("description = ''\nper_joule = -1\n", "line 2: per_joule: -1.0 is not"),
     "no number": ("description = ''\nper_usd = nan\n", "line 2: per_usd: nan is not"),
     "negative release": ("description = ''\nidle_release_s = -1\n", "line 2: idle_release_s: -1.0"),
+    "share of 2": ("description = ''\nbattery_share = 2\n", "line 2: battery_share: 2.0 is not"),
+    "no time of day": (
+        "description = ''\nbattery_share = 0.2\nbattery_until = '18'\n",
+        "line 3: battery_until: '18' is not a time of day",
+    ),
+    "until without a share": (
+        "description = ''\nbattery_until = '18:00'\n",
+        "line 2: battery_until: says nothing without battery_share",
+    ),
     "negative time": ("description = ''\nmax_load_s = -1\n", "line 2: max_load_s: -1.0 is not"),
 }
 

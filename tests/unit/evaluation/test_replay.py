@@ -183,6 +183,18 @@ def test_a_budget_of_joules_is_kept_in_a_course_as_in_life() -> None:
     assert len(bound.targets) == 2
 
 
+def test_a_share_of_the_battery_is_kept_in_a_course_too() -> None:
+    """A hundred answers of the big one would take some 10 kJ; a tenth of 50 kJ is theirs."""
+    drained = [Power("discharging", stored_j=50_000.0 - 100.0 * number) for number in range(100)]
+    asked = [replace(view(number), power=power) for number, power in enumerate(drained)]
+    free = replay(journalled(asked, every_s=850.0), {}, float).recorded
+    shared = replace(BALANCED, battery_share=0.1)
+    bound = replay(journalled(asked, every_s=850.0), {"shared": shared}, float).profiles["shared"]
+    assert bound.answered == 100
+    assert bound.device.joules == pytest.approx(5000.0, rel=0.1)
+    assert free.device.joules > 10_000.0
+
+
 def test_measured_joules_are_summed_by_app_model_and_target() -> None:
     peer = replace(BIG, id=ModelId("attic/big"), zone=Zone.PEER, identity="abc")
     here = replace(BIG, identity="abc")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeroute.routing.price import Account, Choice, Price, upgrades, weight
+from edgeroute.routing.price import Choice, Price, upgrades, weight
 from edgeroute.routing.usual_day import Demand
 
 HOUR_S = 3600.0
@@ -129,31 +129,3 @@ def test_upgrades_take_what_the_best_choice_takes_at_every_price(
     by_steps = max(w - paid * j for w, j in targets if abs(j - taken) <= 1e-6 * taken)
     best = max(w - paid * j for w, j in targets)
     assert by_steps >= best - 1e-6 * (1 + abs(best))
-
-
-def spent(account: Account, day: int, each_j: float, count: int) -> list[float]:
-    """Prices of a day with as many requests between nine and five, and a budget for half."""
-    prices = []
-    for number in range(count):
-        at = day * DAY_S + 9 * HOUR_S + number * 8 * HOUR_S / count
-        account.accrue(count * each_j / 24, at)
-        prices.append(account.now(count * each_j / 24, 1e-4))
-        account.price.note(GOOD_OR_CHEAP, at)
-        upgraded = 0.9 - prices[-1] * 100.0 > 0.5 - prices[-1] * 10.0
-        account.spend(100.0 if upgraded else 10.0)
-    return prices
-
-
-def test_what_days_before_came_to_holds_in_the_morning() -> None:
-    """Whether somebody may have the good one is worth .4 / 90 J, day after day."""
-    account = Account(0.0)
-    for day in range(4):
-        prices = spent(account, day, 55.0, 100)
-    assert prices[0] == pytest.approx(0.4 / 90, rel=0.4)
-
-
-def test_another_budget_is_noticed_at_once() -> None:
-    account = Account(0.0)
-    for day in range(4):
-        spent(account, day, 20.0, 100)
-    assert spent(account, 4, 200.0, 100)[0] == 1e-4

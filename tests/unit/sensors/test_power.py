@@ -72,6 +72,7 @@ def test_energy_and_power() -> None:
     assert drawn.percent == pytest.approx(50)
     assert drawn.discharge_w == pytest.approx(20)
     assert drawn.time_left_s == pytest.approx(7200)
+    assert drawn.stored_j == pytest.approx(40 * 3600)
 
 
 def test_charge_and_current_are_multiplied_by_the_voltage() -> None:
@@ -116,13 +117,14 @@ def test_batteries_are_one_by_energy() -> None:
     assert both.percent == pytest.approx(40)  # 20 + 20 of 20 + 80 Wh
     assert both.discharge_w == pytest.approx(10)
     assert both.time_left_s == pytest.approx(4 * 3600)
+    assert both.stored_j == pytest.approx(40 * 3600)
 
 
 def test_a_total_of_which_a_part_is_missing_is_not_told() -> None:
     told = battery("BAT0", status="Discharging", capacity=60, **DRAW_20_OF_40_WH)
     silent = battery("BAT1", status="Discharging", capacity=20)
     both = power(told, silent)
-    assert (both.discharge_w, both.time_left_s) == (None, None)
+    assert (both.discharge_w, both.time_left_s, both.stored_j) == (None, None, None)
     assert both.percent == pytest.approx(40)  # no energies in common: the mean of their own
 
 
