@@ -137,6 +137,7 @@ def _ranked(ranked: Ranked) -> dict[str, object]:
         "total_s": round(estimate.total_s, 4),
         "device_joules": round(estimate.device_joules, 3),
         "usd": estimate.usd,
+        "held_tokens": estimate.held_tokens,
     }
 
 

@@ -53,6 +53,7 @@ from edgeroute.ports import Runner
 from edgeroute.residency.cores import Cores
 from edgeroute.residency.placement import PlanOptions
 from edgeroute.residency.pool import PoolState
+from edgeroute.routing.affinity import PrefixAffinity
 from edgeroute.routing.second_copy import served_by_peers
 from edgeroute.runtime.asking import Means
 from edgeroute.runtime.conditions import Conditions
@@ -196,6 +197,7 @@ class Daemon:
         world = World(
             understanding=reader,
             labelling=self._labelling,
+            affinity=PrefixAffinity(),
             settling=self._settling,
             judging=judging,
             profiles=self._profiles,

@@ -55,6 +55,7 @@ class Estimate:
         device: Likewise, with its interval and what it was learnt from.
         system: Energy of this device and of whoever else would compute.
         displaced_s: Seconds that others will wait for models which have to go for this one.
+        held_tokens: Of the prompt, that the target has in memory and need not read.
     """
 
     p_ok: float
@@ -65,6 +66,7 @@ class Estimate:
     device: Energy = NOTHING
     system: Energy = NOTHING
     displaced_s: float = 0.0
+    held_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

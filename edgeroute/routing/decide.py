@@ -88,7 +88,7 @@ def _cascade(view: View, appraisal: Appraisal) -> Cascade | None:
 
 def appraise(view: View) -> Appraisal:
     """Estimate, screen and score every candidate."""
-    estimates = estimate(view.features, view.roster, view.evidence)
+    estimates = estimate(view.features, view.roster, view.evidence, view.held)
     codes = constraints.screen(view, estimates)
     is_admitted = codes == constraints.ADMITTED
     copies = first_copies(view.roster, is_admitted)
@@ -130,6 +130,7 @@ def rank(view: View, appraisal: Appraisal, length: int) -> tuple[Ranked, ...]:
         of.device_range[:, best].T.tolist(),
         of.remote_joules[:, best].T.tolist(),
         (of.everybody_s - of.total_s)[best].tolist(),
+        of.held_tokens[best].tolist(),
         strict=True,
     )
     return tuple(
@@ -146,6 +147,7 @@ def rank(view: View, appraisal: Appraisal, length: int) -> tuple[Ranked, ...]:
                 Usd(usd),
                 *_energies(target, joules, device_range, remote),
                 displaced_s,
+                int(held_tokens),
             ),
         )
         for (
@@ -160,6 +162,7 @@ def rank(view: View, appraisal: Appraisal, length: int) -> tuple[Ranked, ...]:
             device_range,
             remote,
             displaced_s,
+            held_tokens,
         ) in columns
     )
 

@@ -5,6 +5,7 @@ Joules of a query are what such queries took (see `consumption`); those of a loa
 seconds.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from edgeroute.domain.card import ModelShape
 from edgeroute.domain.device import UNKNOWN, Device
 from edgeroute.domain.features import Features, Task
 from edgeroute.domain.hardware import Cpu
+from edgeroute.domain.prefix import Held
 from edgeroute.domain.target import Rates
 from edgeroute.routing import prior
 from edgeroute.routing.beliefs import Evidence
@@ -36,6 +38,7 @@ class Estimates:
         usd: Dollars for the expected tokens.
         everybody_s: Seconds until the last token, and those that others will wait for models
             which have to go for this one.
+        held_tokens: Of the prompt, that it has in memory; the last one is always read.
     """
 
     p_ok: Floats
@@ -46,21 +49,31 @@ class Estimates:
     remote_joules: Floats
     usd: Floats
     everybody_s: Floats
+    held_tokens: Floats
 
 
-def estimate(features: Features, roster: Roster, evidence: Evidence | None = None) -> Estimates:
+def estimate(
+    features: Features,
+    roster: Roster,
+    evidence: Evidence | None = None,
+    held: Sequence[Held] = (),
+) -> Estimates:
     """Estimate every candidate.
 
     Prompt tokens are an upper estimate, so prefill is too. The queue is other requests' energy.
+    What is held of the prompt is not read again; providers are taken to ask the same for it.
     """
     prompt, output = features.prompt_tokens, expected_output(features)
-    prefill_s = prompt * roster.prefill_s
+    cached = _in_memory(roster, held, prompt)
+    prefill_s = (prompt - cached) * roster.prefill_s
     compute_s = roster.load_s + prefill_s + output * roster.decode_s
     short, long = _likely_outputs(features)
-    begun_j = roster.device_watts * roster.load_s + roster.base_j + prompt * roster.prompt_j
+    read_j = roster.base_j + (prompt - cached) * roster.prompt_j
+    begun_j = roster.device_watts * roster.load_s + read_j
 
     def whole_j(drawn: float) -> Floats:
-        return begun_j + drawn * roster.output_j + (prompt + drawn) ** 2 / 2 * roster.pair_j
+        pairs = ((prompt + drawn) ** 2 - cached**2) / 2
+        return begun_j + drawn * roster.output_j + pairs * roster.pair_j
 
     off = NINE_IN_TEN * roster.energy_spread
     return Estimates(
@@ -75,7 +88,16 @@ def estimate(features: Features, roster: Roster, evidence: Evidence | None = Non
         + np.array([[short], [output], [long]]) * roster.remote_output_j.T,
         usd=prompt * roster.usd_in + output * roster.usd_out,
         everybody_s=roster.queue_s + compute_s + roster.displaced_s,
+        held_tokens=cached,
     )
+
+
+def _in_memory(roster: Roster, held: Sequence[Held], prompt: int) -> Floats:
+    cached = np.zeros(len(roster))
+    for each in held:
+        if each.target in roster.ids:
+            cached[roster.ids.index(each.target)] = min(each.tokens, max(prompt - 1, 0))
+    return cached
 
 
 def expected_output(features: Features) -> int:

@@ -31,7 +31,11 @@ def reason(view: View, plan: Sequence[Ranked], copies: str) -> str:
     loading = f", {format_seconds(load_s)} of it loading" if load_s > 0 else ""
     expected = f"P(ok) {_share(winner.estimate.p_ok)}"
     took = format_seconds(winner.estimate.total_s)
-    sentence = f"{winner.target}: {_why(view, plan)} ({expected}) in {took}{loading}{copies}"
+    held = winner.estimate.held_tokens
+    knowing = f", {held} of {view.features.prompt_tokens} prompt tokens in memory" if held else ""
+    sentence = (
+        f"{winner.target}: {_why(view, plan)} ({expected}) in {took}{loading}{knowing}{copies}"
+    )
     return f"{sentence}; {_contrast(winner, plan[1])}" if len(plan) > 1 else sentence
 
 

@@ -11,6 +11,7 @@ from edgeroute.domain.belief import Belief
 from edgeroute.domain.features import Features
 from edgeroute.domain.hardware import Power
 from edgeroute.domain.policy import Rule
+from edgeroute.domain.prefix import Held
 from edgeroute.domain.privacy import Label, LabelReason
 from edgeroute.domain.profile import Profile
 from edgeroute.domain.request import Limits
@@ -40,6 +41,7 @@ class Facts:
         rules: The owner's rules that hold for it.
         settled: What the request left open and its task's settings say.
         spending: The spend limit with the least left that holds; `None` where none does.
+        held: What targets have in memory of the prompt.
     """
 
     id: RequestId
@@ -59,6 +61,7 @@ class Facts:
     rules: tuple[Rule, ...] = ()
     settled: Settled = field(default_factory=dict)
     spending: Spending | None = None
+    held: tuple[Held, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from edgeroute.domain.request import AnyRequest, Chunk, Priority, Request
 from edgeroute.domain.units import ModelId, RequestId
 from edgeroute.domain.verification import Expectation
 from edgeroute.ports import Look, Reading
+from edgeroute.routing.affinity import PrefixAffinity
 from edgeroute.routing.decide import decide
 from edgeroute.routing.policy import applying
 from edgeroute.routing.view import View
@@ -46,6 +47,7 @@ class World:
 
     understanding: Reading
     labelling: Labelling
+    affinity: PrefixAffinity
     settling: Settling
     judging: Judging
     profiles: Profiles
@@ -138,6 +140,7 @@ class Dispatcher:
             rules=applying(rules, request.app, features.task),
             settled=seen.settled,
             spending=world.purse.standing(request.app),
+            held=world.affinity.held(labelled.label, labelled.begun, features.prompt_tokens),
         )
 
     def quiet_s(self, besides: str) -> float:
@@ -149,7 +152,7 @@ class Dispatcher:
         """Take a verdict on a past answer (see `Judging.judge`)."""
         return await self._world.judging.judge(request, score, self._world.roster.current())
 
-    def _decide(self, request: AnyRequest, seen: Seen) -> tuple[View, Decision]:
+    def _decide(self, request: AnyRequest, seen: Seen) -> tuple[View, Decision, Labelled]:
         """Decide, and remember what is refused; raises what `answer` does."""
         labelled = self._labelled(request, seen)
         view = self._view(request, seen, labelled)
@@ -159,7 +162,7 @@ class Dispatcher:
         if isinstance(decision, Refusal):
             self._learner.decided(view, decision)
             raise _refused(view, decision)
-        return view, decision
+        return view, decision, labelled
 
     def _note(self, view: View, decision: Decision, priority: Priority) -> None:
         self._learner.decided(view, decision)
@@ -193,7 +196,7 @@ class Dispatcher:
         world = self._world
         self._asked_at[request.app] = world.clock()
         seen = self._seen(request)
-        view, decision = self._decide(request, seen)
+        view, decision, known = self._decide(request, seen)
         noting = Meanwhile(partial(self._note, view, decision, request.priority))
         labelled = replace(seen.request, label=view.label)
         expected = seen.look.expected
@@ -217,6 +220,7 @@ class Dispatcher:
             if outcome.spent is not None:
                 world.profiles.spent(outcome.spent.device.joules)
             parts = execution.parts if isinstance(execution, Drafting) else (outcome,)
+            world.affinity.learn(known.label, known.begun, parts)
             self._learner.ended(view, outcome, parts)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from edgeroute.domain.features import Features
 from edgeroute.domain.policy import Policy
+from edgeroute.domain.prefix import Beginning, Mark
 from edgeroute.domain.privacy import Label, LabelReason, Sensitivity
 from edgeroute.domain.request import AnyRequest, Message, Request
 from edgeroute.routing.policy import label_reasons
@@ -25,8 +26,6 @@ _TELLING = 24
 
 _SHARED = {"system", "developer"}
 
-_Mark = bytes
-
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
@@ -34,11 +33,11 @@ class Labelled:
 
     Attributes:
         reasons: Why, the strongest first (see `routing.policy.label_reasons`).
-        begun: Hashes of its conversation up to each of its latest turns, the whole one last.
+        begun: Its conversation up to each of its latest turns, the whole one last.
     """
 
     reasons: tuple[LabelReason, ...]
-    begun: tuple[_Mark, ...]
+    begun: tuple[Beginning, ...]
 
     @property
     def label(self) -> Label:
@@ -64,7 +63,7 @@ class Labelling:
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self._key = secrets.token_bytes(32)
-        self._marks: OrderedDict[_Mark, Label] = OrderedDict()
+        self._marks: OrderedDict[Mark, Label] = OrderedDict()
 
     def label(self, request: AnyRequest, features: Features) -> Labelled:
         """All that makes a request private."""
@@ -77,7 +76,8 @@ class Labelling:
         label = labelled.label
         if not isinstance(request, Request) or label is Label.PUBLIC:
             return
-        for mark in (*labelled.begun[-1:], *self._session(request)):
+        whole = [beginning.mark for beginning in labelled.begun[-1:]]
+        for mark in (*whole, *self._session(request)):
             self._set(mark, label)
         if request.label is not None:
             for mark in self._single(request, request.messages):
@@ -85,43 +85,47 @@ class Labelling:
         while len(self._marks) > _MOST_MARKS:
             self._marks.popitem(last=False)
 
-    def _set(self, mark: _Mark, label: Label) -> None:
+    def _set(self, mark: Mark, label: Label) -> None:
         if label > self._marks.get(mark, Label.PUBLIC):
             self._marks[mark] = label
         if mark in self._marks:
             self._marks.move_to_end(mark)
 
-    def _earlier(self, request: AnyRequest, begun: tuple[_Mark, ...]) -> Label | None:
+    def _earlier(self, request: AnyRequest, begun: tuple[Beginning, ...]) -> Label | None:
         """The most private that a turn of its session was."""
         if not isinstance(request, Request):
             return None
         messages = request.messages
         if request.label is not None:  # the last turn is asked under a label of its own
             begun, messages = begun[:-1], messages[:-1]
-        marks = (*begun, *self._single(request, messages), *self._session(request))
+        turns = (beginning.mark for beginning in begun)
+        marks = (*turns, *self._single(request, messages), *self._session(request))
         known = [self._marks[mark] for mark in marks if mark in self._marks]
         return max(known, default=None)
 
-    def _session(self, request: Request) -> Iterator[_Mark]:
+    def _session(self, request: Request) -> Iterator[Mark]:
         if request.session is not None:
             yield self._mark("session", request.app, request.session)
 
-    def _single(self, request: Request, messages: tuple[Message, ...]) -> Iterator[_Mark]:
+    def _single(self, request: Request, messages: tuple[Message, ...]) -> Iterator[Mark]:
         """The latest turns, each by itself; not those that all conversations of an app share."""
         for message in messages[-_LATEST:]:
             if message.role not in _SHARED and len(message.content) >= _TELLING:
                 yield self._mark("message", request.app, *message.texts)
 
-    def _beginnings(self, request: Request) -> Iterator[_Mark]:
+    def _beginnings(self, request: Request) -> Iterator[Beginning]:
         """The conversation up to each of its latest turns, the whole one last."""
         messages = request.messages or (Message("user", request.prompt or ""),)
         running = hashlib.blake2b(request.app.encode(), digest_size=16, key=self._key)
-        for at, message in enumerate(messages):
-            running.update(_joined(message.role, *message.texts))
+        turns = [_joined(message.role, *message.texts) for message in messages]
+        size, read = sum(map(len, turns)), 0
+        for at, (message, turn) in enumerate(zip(messages, turns, strict=True)):
+            running.update(turn)
+            read += len(turn)
             if at >= len(messages) - _LATEST:
-                yield running.digest()
+                yield Beginning(running.digest(), read / size, message.role == "assistant")
 
-    def _mark(self, *texts: str) -> _Mark:
+    def _mark(self, *texts: str) -> Mark:
         return hashlib.blake2b(_joined(*texts), digest_size=16, key=self._key).digest()
 
 

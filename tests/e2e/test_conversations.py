@@ -1,5 +1,6 @@
 """Conversations over real processes: what was read once is not read again, and by nobody else."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,11 @@ def cached(house: House, model: str, prompt: str, label: str = "private") -> int
 
 def memories_of(daemon: psutil.Process) -> int:
     """How much anonymous memory, in pieces, the daemon holds descriptors of."""
-    held = [entry.readlink() for entry in Path(f"/proc/{daemon.pid}/fd").iterdir()]
-    return sum("memfd:" in str(name) for name in held)
+    held = 0
+    for entry in Path(f"/proc/{daemon.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed since they were listed
+            held += "memfd:" in str(entry.readlink())
+    return held
 
 
 def test_after_an_eviction_a_conversation_goes_on_and_no_other_sees_it(house: House) -> None:
@@ -61,3 +65,28 @@ def test_without_room_for_conversations_none_is_kept(house: House) -> None:
         assert cached(house, model, STORY) == 0
     assert house.model("first")["warmth"] == "cold"
     assert house.status()["conversations"]["kept"] == memories_of(daemon) == 0
+
+
+def ask(house: House, turns: list[str], model: str = "auto") -> Any:
+    """Ask the last of these turns, which the user and the assistant take by turns."""
+    roles = ("user", "assistant")
+    messages = [{"role": roles[at % 2], "content": turn} for at, turn in enumerate(turns)]
+    with house.client() as client:
+        return client.post("/v1/chat/completions", {"messages": messages, "model": model})
+
+
+def test_a_conversation_goes_on_where_it_was_read(house: House) -> None:
+    """Of two models that promise the same, the name decides, unless one knows the conversation."""
+    for name in ("first", "second"):
+        house.add_echo(name, prefill_tok_s=2000.0)
+    house.start()
+    assert ask(house, ["hello", "hello", "bye"])["model"] == "first"
+    begun = ask(house, [STORY], "second")
+    turns = [STORY, begun["choices"][0]["message"]["content"], "and then?"]
+    went_on = ask(house, turns)
+    assert went_on["model"] == "second"
+    assert went_on["usage"]["prompt_tokens_details"]["cached_tokens"] >= 400
+    told = house.json("explain", went_on["id"].removeprefix("chatcmpl-"))
+    assert "prompt tokens in memory" in told["reason"]
+    held = {each["target"]: each["held_tokens"] for each in told["ranked"]}
+    assert held["first"] == 0 < held["second"]

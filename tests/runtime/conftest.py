@@ -27,6 +27,7 @@ from edgeroute.ports import Audit, Look, Provider, Runner
 from edgeroute.residency.cores import Cores
 from edgeroute.residency.placement import PlanOptions
 from edgeroute.residency.pool import ModelSpec, PoolState
+from edgeroute.routing.affinity import PrefixAffinity
 from edgeroute.routing.ledger import Ledger
 from edgeroute.routing.quality import Quality
 from edgeroute.runtime.asking import Means
@@ -233,6 +234,7 @@ def build_line(
     world = World(
         understanding=FakeUnderstanding(),
         labelling=labelling,
+        affinity=PrefixAffinity(),
         settling=settling,
         judging=judging,
         profiles=Profiles({"balanced": Profile("balanced", "")}, "balanced", loop.time, loop.time),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from edgeroute.domain.capability import Capability
 from edgeroute.domain.features import Features, Task
 from edgeroute.domain.hardware import Power
+from edgeroute.domain.prefix import Held
 from edgeroute.domain.privacy import Label, Zone
 from edgeroute.domain.profile import Profile
 from edgeroute.domain.request import Limits
@@ -121,6 +122,7 @@ def views(draw: st.DrawFn, least: int = 0) -> View:
         draw=draw(shares()),
         roster=Roster.of(targets),
         spending=draw(spendings),
+        held=tuple(Held(name, draw(st.integers(1, 9000))) for name in names if draw(st.booleans())),
     )
 
 
@@ -161,9 +163,15 @@ def total_s(view: View, target: Target) -> float:
         load_s
         + target.rates.latency_s
         + target.queued_tokens / target.rates.decode_tok_s
-        + view.features.prompt_tokens / target.rates.prefill_tok_s
+        + unread(view, target) / target.rates.prefill_tok_s
         + output(view) / target.rates.decode_tok_s
     )
+
+
+def unread(view: View, target: Target) -> int:
+    prompt = view.features.prompt_tokens
+    held = sum(each.tokens for each in view.held if each.target == target.id)
+    return prompt - min(held, max(prompt - 1, 0))
 
 
 def joules(view: View, target: Target) -> float:
