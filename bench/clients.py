@@ -51,6 +51,8 @@ class Answer:
     Attributes:
         times: When each piece of text arrived.
         tokens: Completion tokens, by the server's own count where it tells one.
+        cached_tokens: Of the prompt, that were in memory, where it tells.
+        model: Who answered, as it says.
     """
 
     started: float
@@ -58,6 +60,8 @@ class Answer:
     ended: float = 0.0
     tokens: int = 0
     prompt_tokens: int = 0
+    cached_tokens: int = 0
+    model: str = ""
     text: str = ""
     grown: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -155,10 +159,13 @@ def _take(answer: Answer, event: dict[str, Any]) -> None:
         answer.times.append(time.perf_counter())
         answer.text += text
         answer.grown.set()
+    answer.model = event.get("model") or answer.model
     usage = event.get("usage")
     if usage:
         answer.tokens = usage["completion_tokens"]
         answer.prompt_tokens = usage["prompt_tokens"]
+        details = usage.get("prompt_tokens_details") or {}
+        answer.cached_tokens = details.get("cached_tokens") or 0
 
 
 async def wave(server: Listening, plans: Sequence[Sequence[Question]]) -> list[Answer]:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +26,7 @@ from places import folders, venv_with
 READY_S = 120.0
 SAME_SPIN = {"GOMP_SPINCOUNT": "10000"}
 """The wait policy of our workers, given to the peer where both are to have the same."""
+_EDGEROUTE = ("-m", "edgeroute.cli.main")
 SERVER_PACKAGES = (
     *("fastapi", "pydantic-settings", "sse-starlette", "starlette-context", "uvicorn", "PyYAML"),
 )
@@ -114,13 +115,17 @@ def _wait_ready(server: Server, path: str) -> Server:
 
 
 def start_edgeroute(
-    shape: Shape, others: Mapping[str, Path] | None = None, **config: str
+    shape: Shape,
+    others: Mapping[str, Path] | None = None,
+    program: Sequence[str] = _EDGEROUTE,
+    **config: str,
 ) -> Server:
     """A daemon that knows the shape's model as `bench`, and `others` by their names.
 
     Args:
         shape: The model under test.
         others: Further models by id.
+        program: What Python runs as the daemon.
         config: Further lines of `config.toml`, such as `memory='{budget = "1GiB"}'`.
     """
     root = Path(tempfile.mkdtemp(prefix="er-"))
@@ -129,11 +134,12 @@ def start_edgeroute(
     lines = [f"context = {shape.context}", f"slots = {shape.slots}"]
     lines += [f"{key} = {value}" for key, value in config.items()]
     (root / "config" / "config.toml").write_text("\n".join(lines) + "\n")
-    edgeroute = [sys.executable, "-m", "edgeroute.cli.main"]
     for name, path in {"bench": shape.model, **(others or {})}.items():
-        link = [*edgeroute, "models", "link", str(path), "--id", name]
+        link = [sys.executable, *_EDGEROUTE, "models", "link", str(path), "--id", name]
         subprocess.run(link, env=env, check=True, stdout=subprocess.DEVNULL)
-    process = subprocess.Popen([*edgeroute, "serve"], env=env, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, *program, "serve"], env=env, stderr=subprocess.DEVNULL
+    )
     address = str(root / "runtime" / "http.sock")
     return _wait_ready(Server("edgeroute", address, "bench", process, root), "/healthz")
 

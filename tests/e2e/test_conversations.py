@@ -88,5 +88,5 @@ def test_a_conversation_goes_on_where_it_was_read(house: House) -> None:
     assert went_on["usage"]["prompt_tokens_details"]["cached_tokens"] >= 400
     told = house.json("explain", went_on["id"].removeprefix("chatcmpl-"))
     assert "prompt tokens in memory" in told["reason"]
-    held = {each["target"]: each["held_tokens"] for each in told["ranked"]}
+    held = {each["target"]: each["held_tokens"] for each in told["plan"]}
     assert held["first"] == 0 < held["second"]
