@@ -95,7 +95,9 @@ async def explanation(house: House, wanted: str, caller: Caller) -> Mapping[str,
 
 async def _recall(house: House, wanted: str, caller: Caller) -> Recalled:
     """A decision that this caller may know of; another app's is as if it were not there."""
-    recalled = await house.record.recall(request_id_of(wanted))
+    request = request_id_of(wanted)
+    house.dispatcher.noted(request)
+    recalled = await house.record.recall(request)
     if caller.confined and recalled.view.app != caller.app.name:
-        raise NotFound(f"no decision {request_id_of(wanted)!r} of {caller.app.name}")
+        raise NotFound(f"no decision {request!r} of {caller.app.name}")
     return recalled

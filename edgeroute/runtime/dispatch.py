@@ -40,6 +40,9 @@ from edgeroute.runtime.roster import LiveRoster
 from edgeroute.runtime.settling import Seen, Settling
 from edgeroute.runtime.telemetry import TelemetryFeed
 
+_NOTED_S = 0.02
+"""After so long a decision is written down: a model that answers sooner is not kept waiting."""
+
 
 @dataclass(frozen=True, slots=True)
 class World:
@@ -92,6 +95,7 @@ class Dispatcher:
         self._world = world
         self._learner = learner
         self._asked_at = {"": world.clock()}
+        self._noting: dict[RequestId, Meanwhile] = {}
 
     def view(self, request: AnyRequest) -> View:
         """All that is known at this moment about a request; no text.
@@ -164,6 +168,11 @@ class Dispatcher:
             raise _refused(view, decision)
         return view, decision, labelled
 
+    def noted(self, request: RequestId) -> None:
+        """Have the journal hold a decision now that is being carried out; else it soon does."""
+        if request in self._noting:
+            self._noting[request].finish()
+
     def _note(self, view: View, decision: Decision, priority: Priority) -> None:
         self._learner.decided(view, decision)
         self._world.profiles.decided(decision, priority)
@@ -197,7 +206,8 @@ class Dispatcher:
         self._asked_at[request.app] = world.clock()
         seen = self._seen(request)
         view, decision, known = self._decide(request, seen)
-        noting = Meanwhile(partial(self._note, view, decision, request.priority))
+        noting = Meanwhile(_NOTED_S, partial(self._note, view, decision, request.priority))
+        self._noting[request.id] = noting
         labelled = replace(seen.request, label=view.label)
         expected = seen.look.expected
         execution: Execution | Drafting
@@ -213,6 +223,7 @@ class Dispatcher:
                 yield Answer(view, decision, expected, execution, chunks)
         finally:
             noting.finish()
+            del self._noting[request.id]
             self._asked_at[request.app] = world.clock()
             outcome = execution.outcome()
             if checking is not None:

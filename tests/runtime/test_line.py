@@ -45,6 +45,24 @@ async def test_a_question_goes_to_the_best_model_and_is_remembered(two: Line) ->
     assert two.journal.uses == [("good", "default")]
 
 
+async def test_a_decision_is_written_down_while_its_answer_runs_or_when_asked_for(
+    two: Line,
+) -> None:
+    await two.ask("load it")
+    request = asking("one two three")
+    async with two.dispatcher.answer(request) as answer:
+        await anext(answer.chunks)
+        with pytest.raises(NotFound):  # nobody's first token waited for that
+            await two.record.recall(request.id)
+        two.dispatcher.noted(request.id)
+        assert (await two.record.recall(request.id)).decision == answer.decision
+    later = asking("four five six")
+    async with two.dispatcher.answer(later) as answer:
+        await anext(answer.chunks)
+        await asyncio.sleep(1)  # on the loop's own clock
+        assert (await two.record.recall(later.id)).decision == answer.decision
+
+
 async def test_ten_askers_cause_one_load(two: Line) -> None:
     answers = await asyncio.gather(*(two.ask("hello") for _ in range(10)))
     assert answers == ["hello"] * 10

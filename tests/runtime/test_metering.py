@@ -20,6 +20,8 @@ pytestmark = pytest.mark.looptime
 
 DAEMON = 1
 STEP_S = 0.02
+UNREAD_J = 0.05
+"""Of a query or two: the 2 ms until the meters are read, at 12 W."""
 
 
 class Machine:
@@ -79,8 +81,8 @@ async def test_a_query_pays_for_what_is_above_idleness() -> None:
         for _ in range(100):
             await asyncio.sleep(STEP_S)
             bill.drew(STEP_S)
-    assert bill.prefill_j == pytest.approx(5.0)
-    assert bill.decode_j == pytest.approx(20.0)
+    assert bill.prefill_j == pytest.approx(5.0, abs=UNREAD_J)
+    assert bill.decode_j == pytest.approx(20.0, abs=UNREAD_J)
     assert bill.energy.quality == "counter"
     assert machine.meters.edges == 2
 
@@ -109,7 +111,7 @@ async def test_two_queries_at_once_share_by_what_was_computed_for_them() -> None
         one.drew(0.0, last=True)
         two.drew(0.0, last=True)
     assert one.energy.joules == pytest.approx(18.0, rel=0.02)
-    assert one.energy.joules + two.energy.joules == pytest.approx(24.0)
+    assert one.energy.joules + two.energy.joules == pytest.approx(24.0, abs=UNREAD_J)
 
 
 async def test_a_long_prompt_pays_for_its_batch_and_who_draws_beside_it_for_his_steps() -> None:
@@ -124,8 +126,8 @@ async def test_a_long_prompt_pays_for_its_batch_and_who_draws_beside_it_for_his_
             await asyncio.sleep(1.33)  # neither ends where a window does
         reading.drew(4 * 1.33, last=True)
         drawing.drew(0.0, last=True)
-    assert reading.prefill_j == pytest.approx(12 * 4 * 1.33)
-    assert drawing.energy.joules == pytest.approx(12 * 4 * 7 * STEP_S)
+    assert reading.prefill_j == pytest.approx(12 * 4 * 1.33, abs=UNREAD_J)
+    assert drawing.energy.joules == pytest.approx(12 * 4 * 7 * STEP_S, abs=UNREAD_J)
 
 
 async def test_who_leaves_before_the_end_pays_a_part_of_what_nobody_has_claimed() -> None:
@@ -138,8 +140,8 @@ async def test_who_leaves_before_the_end_pays_a_part_of_what_nobody_has_claimed(
         staying.drew(0.5)
         await asyncio.sleep(0.5)
         staying.drew(0.5, last=True)
-    assert leaving.prefill_j == pytest.approx(6.0)
-    assert staying.prefill_j + staying.decode_j == pytest.approx(12.0)
+    assert leaving.prefill_j == pytest.approx(6.0, abs=UNREAD_J)
+    assert staying.prefill_j + staying.decode_j == pytest.approx(12.0, abs=UNREAD_J)
 
 
 async def test_neighbours_pay_for_themselves() -> None:
@@ -149,7 +151,7 @@ async def test_neighbours_pay_for_themselves() -> None:
     machine.meters.busy = True
     with machine.metering.query(runner) as bill:
         await asyncio.sleep(3)
-    assert bill.energy.joules == pytest.approx(12.0)
+    assert bill.energy.joules == pytest.approx(12.0, abs=UNREAD_J)
 
 
 async def test_a_meter_that_falls_silent_is_replaced_by_cpu_time_and_told_so() -> None:
@@ -158,7 +160,7 @@ async def test_a_meter_that_falls_silent_is_replaced_by_cpu_time_and_told_so() -
         machine.meters.silent = True
         await asyncio.sleep(1)
     assert bill.energy.quality == "model"
-    assert bill.energy.joules == pytest.approx(10.0)
+    assert bill.energy.joules == pytest.approx(10.0, abs=UNREAD_J)
 
 
 async def test_what_was_counted_in_a_sleep_is_no_idleness() -> None:
@@ -171,7 +173,7 @@ async def test_what_was_counted_in_a_sleep_is_no_idleness() -> None:
     machine.meters.silent = False
     with machine.metering.query(machine.runner()) as bill:
         await asyncio.sleep(0.5)
-    assert bill.prefill_j == pytest.approx(5.0)
+    assert bill.prefill_j == pytest.approx(5.0, abs=UNREAD_J)
 
 
 # ---- in the line ------------------------------------------------------------------------------
