@@ -33,6 +33,7 @@ from edgeroute.daemon.energy import build_metering
 from edgeroute.domain.features import Task
 from edgeroute.domain.profile import Profile
 from edgeroute.evaluation import battery_day
+from edgeroute.runtime.telemetry import BUSY_S, CALM_S
 from edgeroute.sensors.machine import Machine
 
 PARTS = ("prediction", "attribution", "sensors", "battery")
@@ -82,19 +83,38 @@ def main() -> None:
 
 
 def sensors() -> dict[str, Any]:
-    """CPU time of readings, as a share of one core at the pace at which they are taken."""
-    machine = Machine()
-    metering = build_metering(
-        machine, recognise(machine.hardware()), lambda: [os.getppid()], list, {}
+    """CPU time of readings, as a share of one core at the pace at which they are taken.
+
+    A daemon reads its telemetry and meters every 5 s and, while a model is in memory, the RAM alone
+    every second; while it generates, the telemetry every second, its meters ten times and CPU times
+    of processes four times.
+    """
+    machine, ours = Machine(), (os.getpid(), os.getppid())
+    hardware = machine.hardware()
+    metering = build_metering(machine, recognise(hardware), lambda: ours[1:], list, {})
+    told_s, meters_s, memory_s, cores_s = (
+        cpu_of(read, 1000)
+        for read in (
+            machine.telemetry,
+            metering.look_idle,
+            machine.memory,
+            lambda: machine.cpu_times(hardware.cpu.allowed, ours),
+        )
     )
-    telemetry_s, look_s = cpu_of(machine.telemetry, 300), cpu_of(metering.look_idle, 3000)
-    idle = 100 * (telemetry_s + look_s) / 5.0
-    busy = idle + 100 * look_s * 10
+    calm = (told_s + meters_s) / CALM_S
+    states = {
+        "idle": calm + memory_s / CALM_S,
+        "with a model": calm + memory_s,
+        "generating": told_s / BUSY_S + meters_s * 10 + memory_s + cores_s * 4,
+    }
+    shares = {state: round(100 * share, 4) for state, share in states.items()}
     print(
-        f"sensors      {idle:.3f}% of a core while idle (telemetry {telemetry_s * 1e3:.2f} ms "
-        f"every 5 s), {busy:.3f}% while generating (a look takes {look_s * 1e6:.0f} us)"
+        "sensors      of a core: "
+        + ", ".join(f"{share:.3f}% {state}" for state, share in shares.items())
+        + f" (telemetry {told_s * 1e3:.2f} ms, meters {meters_s * 1e3:.2f} ms, "
+        f"memory {memory_s * 1e3:.2f} ms, cores {cores_s * 1e3:.2f} ms)"
     )
-    return {"sensor_cpu_pct": round(busy, 4), "sensor_cpu_pct_idle": round(idle, 4)}
+    return {"sensor_cpu_pct": max(shares.values()), "sensor_cpu_pct_by_state": shares}
 
 
 def cpu_of(read: Any, count: int) -> float:

@@ -15,7 +15,7 @@ from edgeroute.domain.audit import Departure
 from edgeroute.domain.belief import BucketKey, Counts
 from edgeroute.domain.energy import Metered
 from edgeroute.domain.features import Features, Task
-from edgeroute.domain.hardware import Hardware, Telemetry
+from edgeroute.domain.hardware import Gpu, Memory, Telemetry
 from edgeroute.domain.load import Budget, Footprint, LoadPlan, Pools, ThreadCounts
 from edgeroute.domain.privacy import Label, Sensitivity
 from edgeroute.domain.request import AnyRequest, Chunk, EmbeddingRequest, Request
@@ -305,12 +305,16 @@ class MachineMemory(Protocol):
 class Sensors(Protocol):
     """Reads the machine. No method raises; what cannot be read is a `Gap`."""
 
-    def hardware(self) -> Hardware:
-        """What this machine is."""
-        ...
-
     def telemetry(self) -> Telemetry:
         """How it is doing now; under 5 ms, no blocking calls."""
+        ...
+
+    def memory(self) -> Memory:
+        """Its RAM now, a part of the telemetry that is looked at more often."""
+        ...
+
+    def gpus(self) -> Sequence[Gpu]:
+        """Its GPUs now, another part."""
         ...
 
     def footprint(self, pid: int) -> Footprint | None:

@@ -61,13 +61,13 @@ class MachineMemory:
 
     def budget(self, held: Footprint, *, loading: bool) -> Budget:
         """What all models together may hold now."""
-        now = self._sensors.telemetry()
-        whole = budget(now.memory, held, self._usable(now.gpus), None, self._allowed.device)
+        memory = self._sensors.memory()
+        whole = budget(memory, held, self.gpus(), None, self._allowed.device)
         withheld = Bytes(0)
         if loading:
             self._pressure.skip()
         else:
-            withheld = self._pressure.update(now.memory, whole.ram, held.ram, self._clock())
+            withheld = self._pressure.update(memory, whole.ram, held.ram, self._clock())
         ram = whole.ram - withheld
         configured = self._allowed.configured
         if configured is not None:
@@ -76,11 +76,8 @@ class MachineMemory:
 
     def gpus(self) -> Sequence[Gpu]:
         """The GPUs that models may use."""
-        return self._usable(self._sensors.telemetry().gpus)
+        return self._sensors.gpus() if self._allowed.offloads else ()
 
     def gpu_free(self) -> Sequence[int | None]:
         """Free bytes of each GPU that models may use."""
         return [gpu.free for gpu in self.gpus()]
-
-    def _usable(self, gpus: Sequence[Gpu]) -> Sequence[Gpu]:
-        return gpus if self._allowed.offloads else ()

@@ -63,6 +63,7 @@ from edgeroute.runtime.guests import Guests
 from edgeroute.runtime.judging import Judging
 from edgeroute.runtime.labelling import Labelling
 from edgeroute.runtime.learn import Learner
+from edgeroute.runtime.memory_watch import watch_memory
 from edgeroute.runtime.places import Places
 from edgeroute.runtime.pool import Pool
 from edgeroute.runtime.profiles import Profiles
@@ -184,7 +185,9 @@ class Daemon:
         )
         self._use_cards()
         self._conditions = Conditions(self._pool, time.monotonic, time.time)
-        self._telemetry = TelemetryFeed(self._machine, self._watch_machine, self._pool.glance_s)
+        self._telemetry = TelemetryFeed(
+            self._machine, self._watch_machine, lambda: self._metering.generating
+        )
         self._roster.set_conditions(self._telemetry.now)
         self._profiles = Profiles(catalog.profiles, settings.profile, time.monotonic, day_clock)
         self._profiles.observe(self._telemetry.now, None)
@@ -278,6 +281,7 @@ class Daemon:
         self._tell_conditions()
         background = [
             asyncio.create_task(self._telemetry.run(), name="telemetry"),
+            asyncio.create_task(watch_memory(self._pool, self._sessions), name="memory"),
             asyncio.create_task(self._providers.run(), name="providers"),
             asyncio.create_task(self._providers.follow(network_changes()), name="network"),
             asyncio.create_task(self._neighbours.run(), name="neighbours"),
@@ -354,10 +358,7 @@ class Daemon:
         self._roster.set_conditions(self._telemetry.now)
         self._profiles.observe(self._telemetry.now, self._roster.speed())
         self._tell_conditions()
-        self._pool.refresh_budget()
-        self._sessions.trim()
         self._keep_pinned()
-        await self._pool.measure()
 
     def _tell_conditions(self) -> None:
         self._conditions.update(

@@ -160,8 +160,8 @@ class Telemetry:
     """How the machine is doing now; a reading never raises, what failed is in `gaps`.
 
     Attributes:
-        suspended_s: Seconds that the machine has slept since it was started; what was counted,
-            and who was there, is not known across a sleep.
+        suspended_s: Seconds that the machine has slept since it was started: what was seen before
+            says nothing of what is after.
     """
 
     memory: Memory

@@ -133,6 +133,7 @@ class Link(asyncio.Protocol):
         self._writable = asyncio.Event()
         self._writable.set()
         self.why = "the connection broke off"
+        self.address = ""
         self._transport: asyncio.Transport | None = None
         self._timer = loop.call_later(_HELLO_S, self.close, "it did not say hello")
 
@@ -146,17 +147,12 @@ class Link(asyncio.Protocol):
         """Seconds since anything came from the peer."""
         return self._live.silent_s(self._clock())
 
-    @property
-    def address(self) -> str:
-        """The other end's host."""
-        assert self._transport is not None  # noqa: S101 - asked of links that stand
-        return str(self._transport.get_extra_info("peername")[0])
-
     # ---- the transport ------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet a paired machine; hang up on anybody else."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is not one by class
+        self.address = str((transport.get_extra_info("peername") or ("",))[0])
         tls = transport.get_extra_info("ssl_object")
         certificate = None if tls is None else tls.getpeercert(binary_form=True)
         peer = None if certificate is None else self._house.holder(certificate)

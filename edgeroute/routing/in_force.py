@@ -21,6 +21,8 @@ _STEADY_S = 10.0
 _HOT_K, _COOL_K = 10.0, 15.0
 """Kelvin under the point at which a zone switches off: from here it is hot, from there cool."""
 _COOL_FOR_S = 60.0
+_SLEPT_S = 1.0
+"""The two clocks by which a sleep is told are read one after the other, so they waver."""
 _SLOW, _RECOVERED = 0.7, 0.85
 """Shares of the calibrated tokens per second: heat is the usual reason to fall under the first."""
 
@@ -61,6 +63,7 @@ class Watch:
         self._marks = frozenset(marks)
         self._supply_since: tuple[bool, float] | None = None
         self._throttled: int | None = None
+        self._suspended_s = 0.0
         self._cool_since: float | None = None
 
     def observe(self, told: Telemetry, speed: float | None, now: float) -> Standing:
@@ -71,6 +74,9 @@ class Watch:
             speed: Tokens per second as a share of the calibrated ones; `None` is not known.
             now: Monotonic seconds.
         """
+        if told.suspended_s - self._suspended_s > _SLEPT_S:
+            self._wake()
+        self._suspended_s = told.suspended_s
         self.standing = Standing(
             self._on_battery(told.power, now),
             told.power.percent,
@@ -78,6 +84,11 @@ class Watch:
             self._hot(told, speed, now),
         )
         return self.standing
+
+    def _wake(self) -> None:
+        """It may be elsewhere by now, and has cooled: nothing of before makes anything linger."""
+        self.standing = replace(self.standing, below=frozenset(), hot=False)
+        self._supply_since = self._cool_since = self._throttled = None
 
     def _on_battery(self, power: Power, now: float) -> bool:
         if power.state == "unknown":  # say, between two drivers: what was holds on

@@ -97,6 +97,11 @@ class Metering:
             self._look()
             self._bills.close(bill)
 
+    @property
+    def generating(self) -> bool:
+        """Whether a query is being answered here."""
+        return bool(self._bills.pids)
+
     def _open(self, bill: Bill) -> None:
         self._look()
         self._meters.edge()
@@ -116,7 +121,7 @@ class Metering:
 
     def look_idle(self) -> None:
         """Read the meters while nothing is generated; does nothing while something is."""
-        if not self._bills.pids:
+        if not self.generating:
             self._look()
 
     def _look_later(self) -> None:
@@ -124,7 +129,7 @@ class Metering:
 
     def _look_again(self) -> None:
         self._timer = None
-        if self._bills.pids:
+        if self.generating:
             self._look()
             self._look_later()
 
@@ -166,7 +171,7 @@ class Metering:
         """What the machine takes idle, learnt from this window too where it was."""
         idleness, warm = self._idleness[scope], self._warm()
         computing = sum((window.workers or {}).values())
-        if not self._bills.pids and computing < _CALM_CORES * window.seconds:
+        if not self.generating and computing < _CALM_CORES * window.seconds:
             idleness.observe(window.joules / window.seconds, warm)
         return idleness.watts(warm)
 

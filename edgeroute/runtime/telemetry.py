@@ -6,6 +6,9 @@ from collections.abc import Awaitable, Callable
 from edgeroute.domain.hardware import Telemetry
 from edgeroute.ports import Sensors
 
+CALM_S, BUSY_S = 5.0, 1.0
+"""Between two readings: while nothing is generated, and while something is, which heats."""
+
 
 class TelemetryFeed:
     """The latest telemetry.
@@ -13,23 +16,23 @@ class TelemetryFeed:
     Args:
         sensors: Read in a thread; a reading may touch slow files.
         changed: Waited for after every reading.
-        every_s: Seconds until the next.
+        generating: Whether something is being generated.
     """
 
     def __init__(
         self,
         sensors: Sensors,
         changed: Callable[[], Awaitable[None]],
-        every_s: Callable[[], float],
+        generating: Callable[[], bool],
     ) -> None:
         self._sensors = sensors
         self._changed = changed
-        self._every_s = every_s
+        self._generating = generating
         self.now: Telemetry = sensors.telemetry()
 
     async def run(self) -> None:
         """Read until cancelled."""
         while True:
-            await asyncio.sleep(self._every_s())
+            await asyncio.sleep(BUSY_S if self._generating() else CALM_S)
             self.now = await asyncio.to_thread(self._sensors.telemetry)
             await self._changed()

@@ -4,13 +4,13 @@ Owns which sensors make up hardware and telemetry. What each file means is known
 """
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from edgeroute.domain.device import Device
 from edgeroute.domain.energy import Metered
-from edgeroute.domain.hardware import CpuTimes, Gap, Hardware, Power, Telemetry
+from edgeroute.domain.hardware import CpuTimes, Gap, Gpu, Hardware, Memory, Power, Telemetry
 from edgeroute.domain.load import Footprint
 from edgeroute.domain.units import Bytes
 from edgeroute.sensors import jetson
@@ -153,6 +153,16 @@ class Machine:
             clocks=read_clocks(tree),
             suspended_s=suspended_s() if tree.real else 0.0,
         )
+
+    def memory(self) -> Memory:
+        """RAM alone. Does not raise."""
+        if self._foreign:
+            return self.telemetry().memory
+        return read_memory(Tree(self._root))
+
+    def gpus(self) -> Sequence[Gpu]:
+        """GPUs alone. Does not raise; a question to a driver may take a while."""
+        return self.telemetry().gpus if self._foreign else self._gpus.read(Tree(self._root))
 
     def meters(self, pids: Callable[[], Iterable[int]], device: Device) -> "Meters":
         """The joule counters of this machine.

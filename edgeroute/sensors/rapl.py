@@ -1,7 +1,8 @@
 """Joules of processors, from the kernel's running average power limit counters.
 
-Owns reading `/sys/class/powercap/intel-rapl:N` (AMD's processors are there too). Since Linux 5.10
-only root may read them (CVE-2020-8694: they leak what is computed): that is said, and never worked
+Owns reading `/sys/class/powercap/intel-rapl:N`, where AMD's processors are too, without a platform.
+What is beside them, `intel-rapl-mmio:N`, counts the same packages once more. Since Linux 5.10 only
+root may read them (CVE-2020-8694: they leak what is computed): that is said, and never worked
 around. Virtual machines have none.
 """
 
@@ -10,7 +11,7 @@ from typing import NamedTuple
 
 from edgeroute.sensors.sysfs import Tree
 
-_ZONES = "/sys/class/powercap"
+_ZONES, _ZONE = "/sys/class/powercap", "intel-rapl:"
 _PACKAGE, _PLATFORM = "package", "psys"
 JOULES_PER_UNIT = 1e-6
 
@@ -46,6 +47,8 @@ def _read(tree: Tree, kind: str) -> Mapping[str, Counter] | None:
     counters: dict[str, Counter] = {}
     for zone in tree.names(_ZONES):
         folder = f"{_ZONES}/{zone}"
+        if not zone.startswith(_ZONE):
+            continue
         if not (tree.read(f"{folder}/name") or "").startswith(kind):
             continue
         value = tree.integer(f"{folder}/energy_uj")

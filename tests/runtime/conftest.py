@@ -13,7 +13,7 @@ from blockbuster import BlockBuster, blockbuster_ctx
 from edgeroute.domain.card import ModelCard, ModelShape
 from edgeroute.domain.energy import RemoteEnergy
 from edgeroute.domain.features import Features, Task
-from edgeroute.domain.hardware import Hardware, Memory, Telemetry
+from edgeroute.domain.hardware import Gpu, Memory, Telemetry
 from edgeroute.domain.load import Budget, EchoBehaviour, Footprint, LoadPlan
 from edgeroute.domain.policy import Policy
 from edgeroute.domain.privacy import Label
@@ -106,11 +106,14 @@ class FakeMemory:
 class FakeSensors:
     """Says the same whenever it is asked."""
 
-    def hardware(self) -> Hardware:
-        raise AssertionError("the shell knows the hardware from its start")
-
     def telemetry(self) -> Telemetry:
-        return Telemetry(Memory(Bytes(8 * GIB), Bytes(8 * GIB)))
+        return Telemetry(self.memory())
+
+    def memory(self) -> Memory:
+        return Memory(Bytes(8 * GIB), Bytes(8 * GIB))
+
+    def gpus(self) -> Sequence[Gpu]:
+        return ()
 
     def footprint(self, pid: int) -> Footprint | None:
         raise AssertionError(f"nobody asks for {pid}")
@@ -230,7 +233,7 @@ def build_line(
     record, observer = Record(journal), FakeObserver()
     judging = Judging(Quality(FakeUnderstanding.width), journal, record, journal.write_beliefs)
     settling = Settling({})
-    telemetry = TelemetryFeed(FakeSensors(), pool.measure, pool.glance_s)
+    telemetry = TelemetryFeed(FakeSensors(), pool.measure, lambda: False)
     world = World(
         understanding=FakeUnderstanding(),
         labelling=labelling,

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.looptime
 
 
 def guests_of(line: Line, *, share: bool = True, power: Power | None = None) -> Guests:
-    feed = TelemetryFeed(FakeSensors(), line.pool.measure, line.pool.glance_s)
+    feed = TelemetryFeed(FakeSensors(), line.pool.measure, lambda: False)
     if power is not None:
         feed.now = replace(feed.now, power=power)
     clock = asyncio.get_running_loop().time

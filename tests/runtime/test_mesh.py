@@ -375,12 +375,19 @@ async def test_a_machine_that_has_slept_looks_for_its_peers_anew(
     async with paired(tmp_path) as (a, b):
         assert await answer(a.peer("lap"))
         assert a.told("lap")["answered"] == 0 < b.told("desk")["answered"]
+        a.host.offered = Offer((replace(MODEL, slots=4, lent=3),))
+        a.node.telling.now()
+        await b.elsewhere.until(lambda: b.peer("desk").targets()[0].lent == 3)
         b.slept_s = 3600.0
+        b.node.telling.doubt()
+        (target,) = b.peer("desk").targets()
+        assert target.lent == 0  # somebody else may have had it meanwhile
         for link in tuple(b.node._links.values()):
             link._beat()  # before it hears what desk has said since
         await b.elsewhere.until(lambda: b.told("desk")["linked"] and not b.told("desk")["answered"])
         await a.elsewhere.until(lambda: a.told("lap")["linked"] and not a.told("lap")["asked"])
         assert await answer(a.peer("lap"))
+        await b.elsewhere.until(lambda: b.peer("desk").targets()[0].lent == 3)
 
 
 # ---- who is not paired ------------------------------------------------------------------------

@@ -1,12 +1,13 @@
 """What there is for models: GPUs only where the engine uses them, saved conversations counted."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from edgeroute.backends.engine import engine_name, library_folder, offloads
 from edgeroute.daemon.memory import Allowed, MachineMemory
-from edgeroute.domain.hardware import Gpu, Hardware, Memory, Telemetry
+from edgeroute.domain.hardware import Gpu, Memory, Telemetry
 from edgeroute.domain.load import Footprint
 from edgeroute.domain.units import GIB, Bytes
 from edgeroute.runtime.footprints import Footprints
@@ -20,11 +21,14 @@ CARD = Gpu(0, "a card", total=Bytes(8 * GIB), free=Bytes(7 * GIB))
 class WithGpu:
     """Sensors of a machine with one GPU."""
 
-    def hardware(self) -> Hardware:
-        raise AssertionError("memory does not depend on it")
-
     def telemetry(self) -> Telemetry:
-        return Telemetry(Memory(Bytes(16 * GIB), Bytes(10 * GIB)), gpus=(CARD,))
+        raise AssertionError("all of it takes five times as long")
+
+    def memory(self) -> Memory:
+        return Memory(Bytes(16 * GIB), Bytes(10 * GIB))
+
+    def gpus(self) -> Sequence[Gpu]:
+        return (CARD,)
 
     def footprint(self, pid: int) -> Footprint | None:
         return Footprint(anon=Bytes(pid))

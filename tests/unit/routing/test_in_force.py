@@ -137,3 +137,20 @@ def test_throttle_events_count_while_they_grow() -> None:
         for number, count in enumerate(events)
     ]
     assert hot[:3] == [False, False, True]
+
+
+def test_after_a_sleep_nothing_of_before_lingers() -> None:
+    """Unplugged, hot and below a mark with its hysteresis; then it wakes at a plug, cool."""
+    watch = Watch([30.0])
+    before = told(Power("discharging", 29), clocks=Clocks(slowed=True), suspended_s=5.0)
+    for now in (0.0, 20.0):
+        standing = watch.observe(before, None, now)
+    assert (standing.on_battery, standing.hot, standing.below) == (True, True, frozenset({30.0}))
+    awake = watch.observe(told(Power("ac", 32), suspended_s=5.4), None, 21.0)
+    assert (awake.on_battery, awake.hot, awake.below) == (
+        True,
+        True,
+        frozenset({30.0}),
+    )  # clocks waver
+    woken = watch.observe(told(Power("ac", 32), suspended_s=3605.0), None, 22.0)
+    assert woken == Standing(on_battery=False, percent=32)

@@ -285,6 +285,20 @@ LAPTOP = merged(
 )
 """Hybrid Intel, NVIDIA GPU asleep, on battery."""
 
+RYZEN_LAPTOP = merged(
+    meminfo(16_000, 9_000),
+    x86("AMD Ryzen 7 7840U w/ Radeon 780M Graphics", 16, "fpu lm avx2 fma f16c avx512f"),
+    topology([0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7]),
+    {"/sys/class/dmi/id/chassis_type": "10\n"},
+    supply("ACAD", type="Mains", online=1),
+    supply("BAT1", type="Battery", status="Not charging", present=1, capacity=80),
+    zone(0, "acpitz", "41000", critical=120),
+    {"/sys/class/powercap/intel-rapl/enabled": "1\n"},
+    powercap("0", "package-0", 65_532_000_000, 65_532_610_987),
+    powercap("0:0", "core", 9_000_000, 65_532_610_987),
+)
+"""AMD: its counters are called Intel's, wrap after 65 kJ, and count no platform."""
+
 ROCK_5B = merged(
     meminfo(16_000, 12_000),
     arm(["0xd05"] * 4 + ["0xd0b"] * 4),
@@ -380,6 +394,7 @@ CONTAINER = merged(
 """Docker on control groups version 1: the mount shows the container's own group as its root."""
 
 MACHINES = {
-    "laptop": LAPTOP, "rock-5b": ROCK_5B, "orin-nano": ORIN_NANO, "agx-orin": AGX_ORIN,
-    "xavier-nx": XAVIER_NX, "pi-5": RASPBERRY_PI_5, "container": CONTAINER, "nothing": {},
+    "laptop": LAPTOP, "ryzen": RYZEN_LAPTOP, "rock-5b": ROCK_5B, "orin-nano": ORIN_NANO,
+    "agx-orin": AGX_ORIN, "xavier-nx": XAVIER_NX, "pi-5": RASPBERRY_PI_5, "container": CONTAINER,
+    "nothing": {},
 }  # fmt: skip

@@ -12,7 +12,6 @@ import pytest
 from edgeroute.domain.hardware import Hardware, Power
 from edgeroute.domain.load import Footprint
 from edgeroute.domain.units import KIB, MIB, Bytes
-from edgeroute.ports import Sensors
 from edgeroute.sensors import portable
 from edgeroute.sensors.machine import Machine
 from tests.unit.sensors.drawn import (
@@ -32,7 +31,7 @@ def gaps(hardware: Hardware) -> set[str]:
 
 
 def test_a_laptop_on_battery(tmp_path: Path) -> None:
-    machine: Sensors = Machine(draw(tmp_path, LAPTOP))
+    machine = Machine(draw(tmp_path, LAPTOP))
     hardware, telemetry = machine.hardware(), machine.telemetry()
     assert hardware.board == "ThinkPad P1 Gen 6"
     assert (hardware.jetson, hardware.unified_memory, hardware.gaps) == (None, False, ())

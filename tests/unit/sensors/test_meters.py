@@ -18,6 +18,7 @@ from tests.unit.sensors.drawn import (
     MACHINES,
     ORIN_NANO,
     RASPBERRY_PI_5,
+    RYZEN_LAPTOP,
     XAVIER_NX,
     Files,
     Written,
@@ -135,6 +136,43 @@ def test_a_package_counter_that_wraps() -> None:
     meter.read(tree, 0.0)
     tree.files = merged(powercap("0", "package-0", 100, 999))
     assert meter.read(tree, 1.0).joules == pytest.approx(200e-6)
+
+
+def test_an_amd_processor_counts_its_package_and_wraps_after_an_hour() -> None:
+    meter, tree = first(RYZEN_LAPTOP)
+    meter.read(tree, 0.0)
+    tree.files = merged(RYZEN_LAPTOP, powercap("0", "package-0", 5_000_000, 65_532_610_987))
+    told = meter.read(tree, 60.0)
+    assert (told.source, told.scope, told.quality) == ("intel-rapl:0", "package", "counter")
+    assert told.joules == pytest.approx(0.610_988 + 5.0)
+    assert tree.gaps == ()
+
+
+def test_a_platform_counter_that_wraps() -> None:
+    limit = 262_143_328_850
+    readings = [(0, limit - 9_000_000), (4_000_000, limit - 1_000_000), (8_000_000, 5_000_000)]
+    tree = Written(counted(*readings[0]))
+    meter, told = found(tree)[0], []
+    for now, both in enumerate(readings):
+        tree.files = merged(counted(*both))
+        told.append(meter.read(tree, float(now)))
+    assert told[2].scope == "board"
+    assert (told[2].joules or 0) - (told[1].joules or 0) == pytest.approx(6.0, abs=1e-5)
+
+
+def test_a_package_that_is_shown_twice_counts_once() -> None:
+    """Recent Intel laptops show `intel-rapl-mmio:0` too, by another way to the same counter."""
+    again = {
+        path.replace("intel-rapl:", "intel-rapl-mmio:"): text
+        for path, text in powercap("0", "package-0", 7).items()
+    }
+    meter, tree = first(merged(powercap("0", "package-0", 7), again))
+    meter.read(tree, 0.0)
+    for path in [path for path in tree.files if path.endswith("energy_uj")]:
+        tree.files[path] = b"1000007"
+    told = meter.read(tree, 1.0)
+    assert told.source == "intel-rapl:0"
+    assert told.joules == pytest.approx(1.0)
 
 
 def test_counters_for_root_alone_are_said_to_be_and_a_model_stands_in() -> None:
