@@ -31,8 +31,8 @@ class Look:
     Attributes:
         vector: Figures that like texts share, `Reading.width` of them; `None` where there is
             no question. A text can be guessed from it: it stays in memory.
-        expected: What the answer has to be, where it is not streamed; it holds text of the prompt,
-            so it stays there too.
+        expected: What the answer has to be, where that is known before; it holds text of the
+            prompt, so it stays there too.
     """
 
     features: Features

@@ -10,7 +10,7 @@ from edgeroute.domain.profile import Profile
 from edgeroute.wire.toml import TomlFile
 
 _WEIGHTS = ("value", "per_usd", "per_joule", "per_second")
-_TIMES = ("max_load_s", "idle_release_s", "idle_release_battery_s")
+_TIMES = ("max_load_s", "idle_release_s", "idle_release_battery_s", "hold_s")
 
 _FULL = 100.0
 _TIME_OF_DAY = re.compile(r"(?!00:00)([01]\d|2[0-3]):[0-5]\d|24:00")
@@ -47,6 +47,10 @@ def _check_limits(file: TomlFile, profile: Profile) -> None:
     if budget is not None and not 0 < budget < math.inf:
         raise file.fault(("joules_per_hour",), f"{budget} is not an amount above 0")
     _check_battery(file, profile)
+    if profile.hold_s == math.inf:
+        raise file.fault(
+            ("hold_s",), "a stream that is held for good is none", "ask for 10 or less"
+        )
     borne = profile.wrong_at_most
     if borne is not None and not 0 < borne < 1:
         raise file.fault(("wrong_at_most",), f"{borne} is not a share between 0 and 1")

@@ -47,6 +47,8 @@ class Profile:
         battery_share: Part of the battery's charge that models may take on battery, above 0 and
             at most 1, kept to in the same way; `None` is no limit.
         battery_until: Time of day, such as `18:30`, until which that part has to last.
+        hold_s: Seconds for which a draft of a streamed answer may be held back to be checked; 0
+            shows every piece as it comes.
         wrong_at_most: Share that may be wrong of drafts given in a bigger model's place: they
             are then given only at grades that judged answers have proved; `None` is off.
         applies: When it is in force without being asked for; any of them is enough.
@@ -66,6 +68,7 @@ class Profile:
     joules_per_hour: float | None = None
     battery_share: float | None = None
     battery_until: str = "24:00"
+    hold_s: float = 0.5
     wrong_at_most: float | None = None
     applies: tuple[When, ...] = ()
 

@@ -5,23 +5,25 @@ right (`routing/grading`); it is given where that is worth at least what the res
 worth, and else the rest is asked. Whoever could not answer chose a hard question: the next one is
 believed less of it (`ADVERSE`). Only eligible targets take part, the costs of all steps together
 stay within the caller's limits, and drafts are made on this device alone, where nobody else is
-paid or told twice.
+paid or told twice. Drafts of a streamed answer are held back while they are checked, so all of
+them are expected to end within what may be held.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from typing import NamedTuple
 
 from edgeroute.domain.decision import Cascade, CascadeStep
+from edgeroute.domain.features import Features
 from edgeroute.domain.privacy import Zone
-from edgeroute.domain.request import Limits
+from edgeroute.domain.profile import Profile
 from edgeroute.domain.units import Joules, ModelId, Usd
 from edgeroute.domain.verification import Grade
 from edgeroute.routing.beliefs import MOST
-from edgeroute.routing.candidates import Floats
-from edgeroute.routing.estimate import Estimates
+from edgeroute.routing.candidates import Floats, Roster
+from edgeroute.routing.estimate import Estimates, expected_output
 from edgeroute.routing.tested import Claim, Tally, claim_of
 from edgeroute.routing.view import View
 
@@ -58,17 +60,18 @@ class _Player:
     Attributes:
         p: P(right) of it, before anything was drafted.
         cost: Its terms of the utility besides quality, at most 0.
-        cuts: What its drafts may be given at: all grades but the worst, the two worst, and so on.
+        told_s: Seconds from its first token to its last.
     """
 
+    at: int
     target: ModelId
     p: float
     cost: float
     total_s: float
+    told_s: float
     joules: float
     usd: float
     drafts: bool
-    cuts: tuple[_Cut, ...]
 
 
 class _Played(NamedTuple):
@@ -97,20 +100,33 @@ def best_cascade(
     grades = None if view.evidence is None else view.evidence.grades
     if grades is None or len(order) < 2:  # noqa: PLR2004 - nobody to turn to
         return None
-    players = _players(view, estimates, costs, order, grades)
-    value = view.profile.value
+    players, value = _players(view, estimates, costs, order), view.profile.value
     alone = max(value * player.p + player.cost for player in players)
     best: tuple[Sequence[_Player], _Played] | None = None
     beaten = alone + _WORTH_IT
-    for chain in _chains(players, view.limits):
-        played = _play(chain, [player.p for player in chain], value)
+    cuts = _CutsOf(view, grades)
+    for bound, chain in _hopeful(players, view, beaten):
+        if bound <= beaten:  # so are all that follow
+            break
+        played = _play(chain, [player.p for player in chain], value, cuts)
         if played.utility > beaten:
             best, beaten = (chain, played), played.utility
     return None if best is None else _told(*best)
 
 
+def may_hold(profile: Profile, features: Features, roster: Roster) -> bool:
+    """Whether a draft of a streamed answer could be held back until its end.
+
+    Told from lengths and speeds alone: it is asked before anything of the prompt is read for it.
+    """
+    if len(roster) < 2:  # noqa: PLR2004 - nobody to turn to
+        return False
+    told_s = expected_output(features) * roster.decode_s
+    return bool(((told_s <= profile.hold_s) & (roster.zone == Zone.DEVICE)).any())
+
+
 def _players(
-    view: View, estimates: Estimates, costs: Floats, order: Sequence[int], grades: Floats
+    view: View, estimates: Estimates, costs: Floats, order: Sequence[int]
 ) -> list[_Player]:
     """Whoever chains are made of, the least probably right first."""
     surest = max(order, key=lambda at: estimates.p_ok[at])
@@ -118,17 +134,39 @@ def _players(
     chosen = sorted(list(at_most)[:_PLAYERS], key=lambda at: (estimates.p_ok[at], at))
     return [
         _Player(
+            at=at,
             target=view.roster.ids[at],
             p=float(estimates.p_ok[at]),
             cost=float(costs[at]),
             total_s=float(estimates.total_s[at]),
+            told_s=float(estimates.total_s[at] - estimates.ttft_s[at]),
             joules=float(estimates.device_joules[at]),
             usd=float(estimates.usd[at]),
-            drafts=view.roster.zone[at] == Zone.DEVICE,
-            cuts=_allowed(view, at, _cuts(grades[0, at].tolist(), grades[1, at].tolist())),
+            drafts=bool(view.roster.zone[at] == Zone.DEVICE),
         )
         for at in chosen
     ]
+
+
+class _CutsOf:
+    """What drafts may be given at: all grades but the worst, the two worst, and so on.
+
+    Args:
+        grades: What they are worth, of every candidate (`Grading.likelihoods`).
+    """
+
+    def __init__(self, view: View, grades: Floats) -> None:
+        self._view = view
+        self._grades = grades
+        self._known: dict[int, tuple[_Cut, ...]] = {}
+
+    def of(self, player: _Player) -> tuple[_Cut, ...]:
+        """Those of one player."""
+        at = player.at
+        if at not in self._known:
+            if_right, if_wrong = self._grades[:, at].tolist()
+            self._known[at] = _allowed(self._view, at, _cuts(if_right, if_wrong))
+        return self._known[at]
 
 
 def _cuts(if_right: Sequence[float], if_wrong: Sequence[float]) -> tuple[_Cut, ...]:
@@ -159,38 +197,63 @@ def _allowed(view: View, at: int, cuts: tuple[_Cut, ...]) -> tuple[_Cut, ...]:
     return cuts if claim is None else tuple(c for c in cuts if {*c.accepts} <= {*claim.grades})
 
 
-def _chains(players: Sequence[_Player], limits: Limits) -> Iterator[tuple[_Player, ...]]:
-    """Every chain in which each step costs more than the one before, and all fit the limits."""
+def _hopeful(
+    players: Sequence[_Player], view: View, beaten: float
+) -> list[tuple[float, tuple[_Player, ...]]]:
+    """Every chain that could beat what was reached, with what it is worth at most, best first.
+
+    Each step costs more than the one before, all fit the limits, and drafts may be held back.
+    """
+    found = []
     for length in range(2, _LONGEST + 1):
         for chain in combinations(players, length):
+            bound = _at_most(chain, view.profile.value)
+            if bound <= beaten or not all(step.drafts for step in chain[:-1]):
+                continue
             dearer = all(before.cost > after.cost for before, after in pairwise(chain))
-            drafted = all(step.drafts and step.cuts for step in chain[:-1])
-            if dearer and drafted and _fits(chain, limits):
-                yield chain
+            if dearer and _fits(chain, view):
+                found.append((bound, chain))
+    return sorted(found, key=lambda of: -of[0])
 
 
-def _fits(chain: Sequence[_Player], limits: Limits) -> bool:
+def _at_most(chain: Sequence[_Player], value: float) -> float:
+    """What a chain would be worth if checks told right from wrong without fail.
+
+    No real check tells more, so no chain is worth more; most of them are ruled out by it.
+    """
+    worth = 0.0
+    for at in range(len(chain) - 1, -1, -1):
+        player = chain[at]
+        p = player.p * (1 - ADVERSE) ** at  # whoever came before was wrong
+        worth = p * value + player.cost + (1 - p) * max(0.0, worth)
+    return worth
+
+
+def _fits(chain: Sequence[_Player], view: View) -> bool:
     """Whether even the worst case, in which every step is taken, stays within the limits."""
+    limits = view.limits
     spent = (
         (sum(step.total_s for step in chain), limits.deadline_s),
         (sum(step.joules for step in chain), limits.max_j),
         (sum(step.usd for step in chain), limits.max_usd),
+        (sum(step.told_s for step in chain[:-1]), view.hold_s),
     )
     return all(most is None or amount <= most for amount, most in spent)
 
 
-def _play(chain: Sequence[_Player], p: Sequence[float], value: float) -> _Played:
+def _play(chain: Sequence[_Player], p: Sequence[float], value: float, cuts: _CutsOf) -> _Played:
     """The best way to go through a chain, given what each of it is believed now."""
     first, draft = chain[0], p[0]
     if len(chain) == 1:
         return _Played(value * draft + first.cost, draft, ())
     later = [_by_draft(of, draft) for of in p[1:]]
     best = _Played(-math.inf, 0.0, ())
-    for cut in first.cuts:
+    for cut in cuts.of(first):
         right = draft * cut.refused_right
         on = right + (1 - draft) * cut.refused_wrong
         still = right / (on + _TINY)
-        then = _play(chain[1:], [still * r + (1 - still) * w for r, w in later], value)
+        now = [still * r + (1 - still) * w for r, w in later]
+        then = _play(chain[1:], now, value, cuts)
         given = draft * cut.given_right
         utility = value * given + first.cost + on * then.utility
         if utility > best.utility:

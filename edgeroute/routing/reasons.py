@@ -47,11 +47,12 @@ def of_cascade(view: View, cascade: Cascade, alone: Ranked) -> str:
     """
     first, *others = cascade.steps
     task = "" if view.features.task is Task.UNKNOWN else f" for {view.features.task.words}"
+    held = f", held back for {format_seconds(view.hold_s)} at most" if view.streamed else ""
     then = ", then ".join(f"{step.target} ({step.reached:.0%})" for step in others)
     expected = f"P(ok) {_share(cascade.p_ok)} in {format_seconds(cascade.total_s)}"
     instead = f"P(ok) {_share(alone.estimate.p_ok)} in {format_seconds(alone.estimate.total_s)}"
     return (
-        f"{first.target} drafts{task}, where checks fail {then}: {expected}; "
+        f"{first.target} drafts{task}{held}, where checks fail {then}: {expected}; "
         f"{alone.target} alone has {instead}"
     )
 

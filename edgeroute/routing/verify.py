@@ -97,6 +97,18 @@ def verify(expected: Expectation, given: Given) -> Verification:
     return Verification(expected.checkable, _grade(expected, told, sureness), told, sureness)
 
 
+def verify_beginning(expected: Expectation, given: Given) -> Verification:
+    """Check an answer that goes on, by what can no longer come right. Never raises.
+
+    Its sureness so far stands for that of all of it.
+    """
+    text = given.text[:LOOKED_AT]
+    findings = (_beginning(text), _label_begun(expected, text), _sureness(expected, given, text))
+    told = tuple(finding for finding in findings if finding is not None)
+    sureness = sum(given.logprobs) / len(given.logprobs) if given.logprobs else None
+    return Verification(expected.checkable, _grade(expected, told, sureness), told, sureness)
+
+
 def _grade(expected: Expectation, findings: Sequence[Finding], sureness: float | None) -> Grade:
     if any(not finding.holds and finding.check is not Check.SURENESS for finding in findings):
         return Grade.FAILED
@@ -124,11 +136,19 @@ def _ending(_expected: Expectation, given: Given, text: str) -> Finding:
         against = "it is empty"
     elif given.finish == "length":
         against = "it was cut off"
-    elif _LOOP.search(text[-2000:]):
-        against = "it goes round in a circle"
-    elif _REFUSAL.search(text[:200]):
-        against = "it refuses"
+    else:
+        against = _circling_or_refusing(text)
     return _found(Check.ENDING, against, "it comes to an end")
+
+
+def _beginning(text: str) -> Finding:
+    return _found(Check.ENDING, _circling_or_refusing(text), "it neither refuses nor goes round")
+
+
+def _circling_or_refusing(text: str) -> str:
+    if _LOOP.search(text[-2000:]):
+        return "it goes round in a circle"
+    return "it refuses" if _REFUSAL.search(text[:200]) else ""
 
 
 def _form(expected: Expectation, _given: Given, text: str) -> Finding | None:
@@ -173,6 +193,16 @@ def _label(expected: Expectation, _given: Given, text: str) -> Finding | None:
     is_one = _bare(text).lower() in expected.labels
     return _found(
         Check.LABEL, "" if is_one else "it is none of the labels offered", "it is a label offered"
+    )
+
+
+def _label_begun(expected: Expectation, text: str) -> Finding | None:
+    if not expected.labels:
+        return None
+    said = _bare(text).lower()
+    may_be = any(label.startswith(said) or said.startswith(label) for label in expected.labels)
+    return _found(
+        Check.LABEL, "" if may_be else "it is none of the labels offered", "it begins as a label"
     )
 
 

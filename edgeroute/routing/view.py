@@ -4,6 +4,7 @@ Owns the view in its two forms: with the roster's arrays for deciding, and as pl
 journal. The same record gives the same decision, on any machine and at any time.
 """
 
+import math
 from dataclasses import KW_ONLY, dataclass, field, fields
 from typing import Any
 
@@ -39,6 +40,7 @@ class Facts:
         draw: One random number, 0..1, the only randomness that a decision may use.
         label_reasons: What makes it so private, the strongest first; empty where its caller does.
         rules: The owner's rules that hold for it.
+        streamed: Whether its caller sees pieces as they come.
         settled: What the request left open and its task's settings say.
         spending: The spend limit with the least left that holds; `None` where none does.
         held: What targets have in memory of the prompt.
@@ -59,6 +61,7 @@ class Facts:
     _: KW_ONLY
     label_reasons: tuple[LabelReason, ...] = ()
     rules: tuple[Rule, ...] = ()
+    streamed: bool = False
     settled: Settled = field(default_factory=dict)
     spending: Spending | None = None
     held: tuple[Held, ...] = ()
@@ -74,6 +77,11 @@ class View(Facts):
 
     roster: Roster
     evidence: Evidence | None = None
+
+    @property
+    def hold_s(self) -> float:
+        """Seconds for which drafts may be held back in all; no bound where nothing is streamed."""
+        return self.profile.hold_s if self.streamed else math.inf
 
     @property
     def asked(self) -> policy.Asked:

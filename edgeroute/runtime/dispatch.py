@@ -22,6 +22,7 @@ from edgeroute.domain.units import ModelId, RequestId
 from edgeroute.domain.verification import Expectation
 from edgeroute.ports import Look, Reading
 from edgeroute.routing.affinity import PrefixAffinity
+from edgeroute.routing.cascade import may_hold
 from edgeroute.routing.decide import decide
 from edgeroute.routing.policy import applying
 from edgeroute.routing.view import View
@@ -108,7 +109,18 @@ class Dispatcher:
         return self._view(request, seen, self._labelled(request, seen))
 
     def _seen(self, request: AnyRequest) -> Seen:
-        return self._world.settling.look(request, self._world.understanding)
+        """Read a request; what a streamed answer has to be only where it may be held back."""
+        world = self._world
+        seen = world.settling.look(request, world.understanding)
+        asked, features = seen.request, seen.look.features
+        if not isinstance(asked, Request) or not asked.stream or not asked.is_one_text:
+            return seen
+        profile, _ = world.profiles.of(request)
+        if request.pinned_model or not may_hold(profile, features, world.roster.current()):
+            return seen
+        expected = world.understanding.expected(asked, features.task)
+        features = replace(features, checkable=expected.checkable)
+        return replace(seen, look=replace(seen.look, features=features, expected=expected))
 
     def _labelled(self, request: AnyRequest, seen: Seen) -> Labelled:
         return self._world.labelling.label(request, seen.look.features)
@@ -140,6 +152,7 @@ class Dispatcher:
             budget_bytes=world.pool.budget.ram,
             now=world.clock(),
             draw=world.draw(),
+            streamed=isinstance(request, Request) and request.stream,
             label_reasons=labelled.reasons,
             rules=applying(rules, request.app, features.task),
             settled=seen.settled,
@@ -183,7 +196,7 @@ class Dispatcher:
             return None
         if request.form.kind != "text":
             return None
-        if not request.stream:  # of those it is known before
+        if not request.stream or look.features.checkable is not None:  # then it is known before
             return Checking(lambda: look.expected)
         return Checking(partial(self._world.understanding.expected, request, look.features.task))
 

@@ -138,7 +138,7 @@ class FakeUnderstanding:
         words = request.messages[-1].content.split()
         label = Label.SECRET if "password" in words else Label.PUBLIC
         limit = request.sampling.max_tokens
-        checkable = Checkable.FORMALLY if "check" in words else None
+        checkable = Checkable.FORMALLY if "check" in words and not request.stream else None
         return Features(
             Task.MATH, 1.0, len(words), 10, limit, 25,
             label=label, needs=request.needs, checkable=checkable,

@@ -44,6 +44,11 @@ def a_line(small: EchoBehaviour | None = None, big: EchoBehaviour | None = None)
     )
 
 
+def whole(prompt: str, limits: Limits | None = None) -> Request:
+    """A question whose answer is not streamed."""
+    return replace(asking(prompt, limits=limits), stream=False)
+
+
 async def answered(line: Line, request: Request) -> tuple[str, Outcome]:
     async with line.dispatcher.answer(request) as answer:
         text = await text_of(answer)
@@ -52,7 +57,7 @@ async def answered(line: Line, request: Request) -> tuple[str, Outcome]:
 
 async def test_a_draft_that_passes_is_given_and_nobody_else_asked() -> None:
     line = a_line()
-    text, outcome = await answered(line, asking(PASSING))
+    text, outcome = await answered(line, whole(PASSING))
     assert (text, outcome.target, outcome.ending) == (PASSING, "small", "stop")
     assert [draft.accepted for draft in outcome.drafts] == [True]
     assert [runner.plan.model for runner in line.backend.started] == ["small"]
@@ -63,7 +68,7 @@ async def test_a_draft_that_passes_is_given_and_nobody_else_asked() -> None:
 
 async def test_a_draft_that_fails_is_thrown_away_and_still_counted() -> None:
     line = a_line()
-    text, outcome = await answered(line, asking(FAILING))
+    text, outcome = await answered(line, whole(FAILING))
     assert (text, outcome.target) == (FAILING, "big")
     assert [(d.target, d.grade, d.accepted) for d in outcome.drafts] == [
         ("small", Grade.FAILED, False),
@@ -82,7 +87,7 @@ async def test_a_draft_that_fails_is_thrown_away_and_still_counted() -> None:
 
 async def test_who_dies_is_passed_over() -> None:
     line = a_line(small=EchoBehaviour(die_at_token=1))
-    text, outcome = await answered(line, asking(PASSING))
+    text, outcome = await answered(line, whole(PASSING))
     assert (text, outcome.target) == (PASSING, "big")
     assert outcome.attempts[0].error == WorkerDied.code
     await line.pool.close()
@@ -90,7 +95,7 @@ async def test_who_dies_is_passed_over() -> None:
 
 async def test_a_poor_draft_is_given_where_the_bigger_model_dies() -> None:
     line = a_line(big=EchoBehaviour(die_at_token=1))
-    text, outcome = await answered(line, asking(FAILING))
+    text, outcome = await answered(line, whole(FAILING))
     assert (text, outcome.target, outcome.ending) == (FAILING, "small", "stop")
     await line.pool.close()
 
@@ -98,7 +103,7 @@ async def test_a_poor_draft_is_given_where_the_bigger_model_dies() -> None:
 async def test_all_of_it_is_within_the_deadline() -> None:
     line = a_line(small=EchoBehaviour(tok_s=1.0), big=EchoBehaviour(tok_s=1.0))
     with pytest.raises(DeadlineExceeded):
-        await answered(line, asking("check no no no no no", limits=Limits(deadline_s=5.0)))
+        await answered(line, whole("check no no no no no", limits=Limits(deadline_s=5.0)))
     assert line.observer.outcomes[-1].total_s == pytest.approx(5.0)
     await line.pool.close()
 
@@ -107,7 +112,7 @@ async def test_what_checks_say_is_believed_a_little_and_verdicts_say_what_grades
     None
 ):
     line = a_line()
-    request = asking(PASSING)
+    request = whole(PASSING)
     await answered(line, request)
     counted: Callable[[], list[int]] = lambda: [  # noqa: E731 - asked twice
         sum(counts) for key, counts in line.journal.beliefs.items() if key.target == "sha-small"

@@ -385,6 +385,10 @@ BAD_PROFILES = {
         "description = ''\nbattery_until = '18:00'\n",
         "line 2: battery_until: says nothing without battery_share",
     ),
+    "endless hold": (
+        "description = ''\nhold_s = inf\n",
+        "line 2: hold_s: a stream that is held for good",
+    ),
     "negative time": ("description = ''\nmax_load_s = -1\n", "line 2: max_load_s: -1.0 is not"),
 }
 

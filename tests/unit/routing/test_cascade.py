@@ -16,6 +16,7 @@ from edgeroute.domain.target import Rates, Target, Warmth
 from edgeroute.domain.units import Bytes, ModelId, RequestId
 from edgeroute.domain.verification import Checkable, Grade
 from edgeroute.routing.candidates import Roster
+from edgeroute.routing.cascade import may_hold
 from edgeroute.routing.decide import decide
 from edgeroute.routing.grading import SHARES, Grading
 from edgeroute.routing.quality import Quality
@@ -93,6 +94,32 @@ def test_the_worst_case_stays_within_the_callers_limits() -> None:
     assert len(decided(tight).plan) == 2
 
 
+def test_drafts_of_a_stream_are_expected_to_end_while_they_are_held_back() -> None:
+    seen = replace(view(SMALL, BIG), streamed=True)  # 40 tokens at 200 a second
+    held = decided(seen)
+    assert held.cascade == decided(replace(seen, streamed=False)).cascade is not None
+    assert "drafts for extract, held back for 500 ms at most, where checks fail" in held.reason
+    assert decided(seen.record().view()) == held
+    for hold_s, may in ((0.2, True), (0.19, False), (0.0, False)):
+        tight = replace(seen, profile=replace(SLOW, hold_s=hold_s))
+        assert (decided(tight).cascade is not None) == may
+        assert may_hold(tight.profile, tight.features, tight.roster) == may
+    three = view(model("tiny", 0.6, 900.0), model("middle", 0.75, 81.0), BIG)
+    steps = decided(replace(three, streamed=True)).cascade
+    assert steps is not None  # 44 ms and 494 ms: each alone could be held, both could not
+    assert len(steps.steps) == 2
+
+
+def test_nothing_is_held_where_nobody_here_is_fast_enough_or_nobody_else_could_answer() -> None:
+    short, long = Features(Task.EXTRACT, 1.0, 9, 100), Features(Task.EXTRACT, 1.0, 9, 101)
+    afar = replace(SMALL, id=ModelId("afar"), zone=Zone.PEER)
+    assert may_hold(SLOW, short, Roster.of([SMALL, BIG]))
+    assert may_hold(SLOW, replace(long, max_tokens=100), Roster.of([SMALL, BIG]))
+    assert not may_hold(SLOW, long, Roster.of([SMALL, BIG]))
+    assert not may_hold(SLOW, short, Roster.of([SMALL]))
+    assert not may_hold(SLOW, short, Roster.of([afar, BIG]))
+
+
 def test_a_chain_may_have_three() -> None:
     decision = decided(view(model("tiny", 0.6, 900.0), model("middle", 0.75, 60.0), BIG))
     assert decision.cascade is not None
@@ -115,6 +142,10 @@ def test_a_chain_is_of_eligible_targets_and_worth_more_than_any_alone(
     decision = decided(seen)
     again = decided(seen.record().view())
     assert again == decision
+    streamed = decided(replace(seen, streamed=True)).cascade
+    if streamed is not None:
+        told_s = {r.target: r.estimate.total_s - r.estimate.ttft_s for r in decision.plan}
+        assert sum(told_s[step.target] for step in streamed.steps[:-1]) <= seen.profile.hold_s
     if decision.cascade is None:
         return
     targets_of = [step.target for step in decision.cascade.steps]

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeroute.domain.verification import Check, Checkable, Expectation, Grade
-from edgeroute.routing.verify import FAIRLY_SURE, SURE, Given, verify
+from edgeroute.routing.verify import FAIRLY_SURE, SURE, Given, verify, verify_beginning
 
 MAIL = Expectation(
     json=True, keys=("email",), source="ask ann@x.example", kinds=(("email", "email"),)
@@ -87,3 +87,37 @@ def test_never_raises_and_fails_only_with_a_reason(text: str, expected: Expectat
 def test_hostile_answers_are_read_within_bounds(hostile: str) -> None:
     expected = Expectation(json=True, function="f", source="a", value="1")
     assert verify(expected, Given(hostile, "stop")).grade is Grade.FAILED
+
+
+@given(text=st.text(max_size=300), more=st.text(max_size=40), expected=st.sampled_from([
+    Expectation(), Expectation(labels=("yes", "no")), Expectation(value="391"), MAIL,
+    Expectation(function="f"),
+]))  # fmt: skip
+def test_what_speaks_against_a_beginning_speaks_against_all_of_it(
+    text: str, more: str, expected: Expectation
+) -> None:
+    if verify_beginning(expected, Given(text, "stop")).grade is Grade.FAILED:
+        assert verify(expected, Given(text + more, "stop")).grade is Grade.FAILED
+
+
+@pytest.mark.parametrize(
+    ("expected", "going_on", "lost"),
+    [
+        (Expectation(), "I'm so", "I'm sorry, but"),
+        (Expectation(), "1, 2, 3", "the Wasser, " * 5),
+        (Expectation(labels=("yes", "no")), "Y", "Ma"),
+        (Expectation(labels=("yes", "no")), "Yes.", "Neither"),
+        (Expectation(json=True), '{"a": ', "I cannot"),
+        (Expectation(value="391"), "17 * 2", "As an AI"),
+    ],
+)
+def test_a_beginning_fails_only_by_what_can_no_longer_come_right(
+    expected: Expectation, going_on: str, lost: str
+) -> None:
+    assert verify_beginning(expected, Given(going_on, "stop")).grade is not Grade.FAILED
+    assert verify_beginning(expected, Given(lost, "stop")).grade is Grade.FAILED
+
+
+def test_sureness_so_far_grades_a_beginning() -> None:
+    told = [verify_beginning(Expectation(), Given("it", "stop", (at,))) for at in (-0.01, -0.1, -2)]
+    assert [found.grade for found in told] == [Grade.SOUND, Grade.FAIR, Grade.DOUBTFUL]
