@@ -83,7 +83,7 @@ async def test_beliefs_outlive_the_daemon_and_a_decision_replays() -> None:
     line = build_line(GOOD, FAIR)
     for _ in range(8):
         await line.dispatcher.judge(await answered(line), 0.25)
-    view = line.dispatcher.view(asking("two and three"))
+    view = line.dispatcher.view(replace(asking("two and three"), stream=False))
     assert decide(view.record().view()) == decide(view)
     again = Beliefs(line.journal.beliefs.items())
     assert view.evidence is not None
