@@ -95,16 +95,24 @@ def length(draw: random.Random, low: float, high: float) -> int:
 
 
 def prediction(client: Client, *, quick: bool) -> dict[str, Any]:
-    """Thirty queries teach a fit, then as many others are predicted before they are looked at."""
+    """Thirty queries teach a fit; of the others each is predicted before it is looked at.
+
+    The daemon goes on learning, so it predicts each by all before it. Beside that stands what the
+    fit of the first thirty says of all the others, as if learning had ended there.
+    """
     taught, held_out, longest = (TAUGHT, 10, 60) if quick else (TAUGHT, 25, 250)
     medians: dict[str, float] = {}
+    frozen_medians: dict[str, float] = {}
     asked: dict[str, list[dict[str, Any]]] = {}
     quality = ""
     for model in models_of(client):
         draw = random.Random(5)
         ask(client, model, 20, 16, 1)  # loads it
         fit = prior(Rates(1.0, 300.0, 60.0, 10.0))
-        errors, asked[model] = [], []
+        frozen = fit
+        errors: list[float] = []
+        frozen_errors: list[float] = []
+        asked[model] = []
         for number in range(taught + held_out):
             words, tokens = length(draw, 4, 1.5 * longest), length(draw, 8, longest)
             taken = ask(client, model, words, tokens, 1000 + number)
@@ -113,23 +121,33 @@ def prediction(client: Client, *, quick: bool) -> dict[str, Any]:
             asked[model].append(
                 {**taken.lengths._asdict(), "joules": taken.joules, "expected": expected}
             )
+            fit = learn(fit, taken.lengths, taken.joules, "model")
             if number < taught:
-                fit = learn(fit, taken.lengths, taken.joules, "model")
-            else:
-                errors.append(100 * abs(expected / taken.joules - 1))
-        errors.sort()
+                frozen = fit
+                continue
+            errors.append(100 * abs(expected / taken.joules - 1))
+            then = predict(frozen.rates, taken.lengths).joules
+            frozen_errors.append(100 * abs(then / taken.joules - 1))
         medians[model] = round(statistics.median(errors), 2)
+        frozen_medians[model] = round(statistics.median(frozen_errors), 2)
         print(
-            f"prediction   {model}: median error {medians[model]:.1f}%, nine in ten under "
-            f"{errors[int(0.9 * len(errors))]:.1f}% ({len(errors)} held-out queries, "
-            f"meter: {quality})"
+            f"prediction   {model}: each by all before it, {spread(errors)}; all by the first "
+            f"{taught}, {spread(frozen_errors)} ({len(errors)} queries, meter: {quality})"
         )
     return {
         "prediction_error_pct": max(medians.values()),
         "prediction_error_pct_by_model": medians,
+        "prediction_error_frozen_pct_by_model": frozen_medians,
         "prediction_queries": asked,
         "meter": quality,
     }
+
+
+def spread(errors: Sequence[float]) -> str:
+    ranked = sorted(errors)
+    return f"median error {statistics.median(ranked):.1f}%, nine in ten under " + (
+        f"{ranked[int(0.9 * len(ranked))]:.1f}%"
+    )
 
 
 def attribution(client: Client, socket: Path, *, quick: bool) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`calibrate`: threads that each model is fastest with and idle watts, measured and remembered."""
+"""`calibrate`: speed and joules of models by threads, and idle watts, measured and remembered."""
 
 import argparse
 import time
@@ -13,6 +13,7 @@ from edgeroute.cli.library import reload_daemon
 from edgeroute.cli.measuring import find_model, meter_for, progress_shown, tuning_texts
 from edgeroute.cli.show import print_json, table
 from edgeroute.config import Folders
+from edgeroute.domain.calibration import Calibration
 from edgeroute.domain.card import ModelCard
 from edgeroute.domain.device import Device
 from edgeroute.domain.errors import EdgeRouteError, InvalidConfig, UnknownModel
@@ -52,7 +53,17 @@ def calibrate(options: argparse.Namespace) -> int:
     found = _measure(cards, meter, cpu)
     best = {card.id: best_threads(rows) for card, rows in found}
     alone, warm = _measure_idle(machine, known.device, cards)
-    _remember(folders, {card.sha256: best[card.id] for card in cards})
+    _remember(
+        folders,
+        {
+            card.sha256: [
+                row.calibration(chosen=row.threads == best[card.id], counted=meter.measured)
+                for row in rows
+                if not row.cpus
+            ]
+            for card, rows in found
+        },
+    )
     _remember_idle(folders, alone, {card.sha256: warm.get(card.id, {}) for card in cards})
     told = reload_daemon(folders)
     conditions = {
@@ -143,14 +154,14 @@ def _measure(
         ]
 
 
-def _remember(folders: Folders, best: dict[str, int]) -> None:
+def _remember(folders: Folders, found: Mapping[str, list[Calibration]]) -> None:
     """Store it, and make sure that it is stored: the journal's writes are queued."""
     folders.create()
     journal = SqliteJournal(folders.journal, time.time())
     try:
-        for sha256, threads in best.items():
-            journal.write_threads(sha256, engine_name(), threads)
-        if not best.items() <= journal.threads(engine_name()).items():
+        for sha256, rows in found.items():
+            journal.write_calibrations(sha256, engine_name(), rows)
+        if not found.items() <= journal.calibrations(engine_name()).items():
             raise InvalidConfig(f"{folders.journal} could not be written; try again")
     finally:
         journal.close()

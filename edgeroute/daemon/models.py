@@ -4,11 +4,12 @@ Owns what the pool and the roster are told of them, at the start and after a rel
 remembered for the next run.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from edgeroute.catalog import Catalog
 from edgeroute.catalog.devices import Recognised
+from edgeroute.domain.calibration import Calibration
 from edgeroute.domain.card import ModelCard
 from edgeroute.domain.target import Rates
 from edgeroute.domain.units import ModelId
@@ -29,7 +30,7 @@ class Models:
         engine: Engine and version; what is measured is valid for it alone.
 
     Attributes:
-        catalog: As last read; a reload replaces it.
+        catalog: As last read.
         footprints: What loads took.
     """
 
@@ -49,6 +50,7 @@ class Models:
         self._journal = journal
         self._engine = engine
         self._rates = journal.rates()
+        self._calibrated = journal.calibrations(engine)
 
     @property
     def ids(self) -> frozenset[ModelId]:
@@ -61,12 +63,11 @@ class Models:
         return frozenset(card.id for card in self.catalog.cards if card.pinned)
 
     def specs(self) -> list[ModelSpec]:
-        """What the pool must know of each; blocks, for the start and a reload only."""
-        calibrated, options = self._journal.threads(self._engine), self._options
+        """What the pool must know of each."""
         return [
             ModelSpec(
                 card,
-                replace(options, threads=calibrated.get(card.sha256, options.threads)),
+                replace(self._options, threads=self._threads(card)),
                 load_s=self.prior(card).load_s,
                 measured=self.footprints.of(card.sha256),
             )
@@ -82,12 +83,35 @@ class Models:
             if card.sha256 in self._rates
         }
 
+    def read_again(self, catalog: Catalog) -> None:
+        """Take a new catalog, and what was calibrated since; blocks."""
+        self.catalog = catalog
+        self._calibrated = self._journal.calibrations(self._engine)
+
+    def calibrations(self, sha256: str) -> Sequence[Calibration]:
+        """What was measured on purpose of a model."""
+        return self._calibrated.get(sha256, ())
+
+    def calibrated(self, card: ModelCard) -> Calibration | None:
+        """The same, as the model is served."""
+        return next((row for row in self.calibrations(card.sha256) if row.chosen), None)
+
     def prior(self, card: ModelCard) -> Rates:
-        """Rates of one that has not; one that pretends says how fast it does."""
+        """Rates of one that has not: as calibrated, else as such a model should do.
+
+        One that pretends says how fast it does.
+        """
         rates = rates_prior(card.shape, self._known.hardware.cpu, self._known.device)
+        found = self.calibrated(card)
+        if found is not None:
+            return Rates(rates.load_s, found.prefill_tok_s, found.decode_tok_s, found.watts)
         if card.echo is None or not card.echo.tok_s:
             return rates
         return replace(rates, decode_tok_s=card.echo.tok_s)
+
+    def _threads(self, card: ModelCard) -> int:
+        found = self.calibrated(card)
+        return self._options.threads if found is None else found.threads
 
     def remember(self, rates_of: Callable[[ModelId], Rates]) -> None:
         """Keep the rates that were measured since."""

@@ -268,7 +268,7 @@ class Daemon:
                 sessions=self._sessions,
                 sessions_limit=self._sessions_limit,
                 cores=cores,
-                catalog=lambda: self._models.catalog,
+                models=self._models,
             ).read,
             reload=self.reload,
             probe=self._probing.next,
@@ -320,7 +320,8 @@ class Daemon:
         self._profiles.configure(settings.profile)
         self._profiles.observe(self._telemetry.now, None)
         self._models.remember(self._roster.rates)
-        self._models.catalog = await asyncio.to_thread(Catalog.load, self._folders)
+        catalog = await asyncio.to_thread(Catalog.load, self._folders)
+        self._models.read_again(catalog)
         self._use_cards()
         self._pool.replace_models(self._models.specs())
         self._keep_pinned()
@@ -332,7 +333,7 @@ class Daemon:
 
     def _use_cards(self) -> None:
         cards = self._models.catalog.cards
-        self._roster.replace_cards(cards, self._models.measured)
+        self._roster.replace_cards(cards, self._models.measured, self._models.calibrated)
         self._sessions.replace_models(card.sha256 for card in cards)
 
     def _tell_ready(self, ready_fd: int | None) -> None:

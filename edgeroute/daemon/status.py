@@ -8,8 +8,8 @@ from typing import Any
 
 from edgeroute import __version__
 from edgeroute.backends.states import KEEPS_CONVERSATIONS
-from edgeroute.catalog import Catalog
 from edgeroute.config import Endpoint, Folders
+from edgeroute.daemon.models import Models
 from edgeroute.domain.hardware import Hardware
 from edgeroute.residency.cores import Cores
 from edgeroute.residency.pool import ModelStatus
@@ -30,7 +30,6 @@ class StatusBoard:
         began: When the daemon did, monotonic seconds.
         tcp: Where requests over TCP are taken; `None` where they are not.
         sessions_limit: Bytes that saved conversations may hold now.
-        catalog: As last read.
     """
 
     began: float
@@ -47,13 +46,14 @@ class StatusBoard:
     sessions: Sessions
     sessions_limit: Callable[[], int]
     cores: Cores
-    catalog: Callable[[], Catalog]
+    models: Models
 
     def read(self) -> dict[str, Any]:
         """All of it."""
         pool, telemetry = self.pool, self.telemetry.now
-        models, catalog = pool.snapshot(), self.catalog()
+        models, catalog = pool.snapshot(), self.models.catalog
         kept = {card.id: self.sessions.held_of(card.sha256) for card in catalog.cards}.get
+        calibrated = {card.id: self.models.calibrations(card.sha256) for card in catalog.cards}.get
         return {
             "version": __version__,
             "pid": os.getpid(),
@@ -88,7 +88,12 @@ class StatusBoard:
                 "contended": self.cores.contended,
             },
             "models": [
-                {**self._model(model), "conversations": kept(model.model, 0)} for model in models
+                {
+                    **self._model(model),
+                    "conversations": kept(model.model, 0),
+                    "calibrated": calibrated(model.model, ()),
+                }
+                for model in models
             ],
             "providers": self.providers.status(),
             "spend": self.purse.status(),

@@ -11,9 +11,10 @@ from math import sqrt
 from pathlib import Path
 
 from edgeroute.backends.instruments import Progress, Speedometer
+from edgeroute.domain.calibration import Calibration
 from edgeroute.domain.hardware import Cpu
-from edgeroute.evaluation.speed import EnergyMeter, Sample, interleave, medians
-from edgeroute.wire.measuring import MOST_SEQUENCES
+from edgeroute.evaluation.speed import TOKENS, EnergyMeter, Sample, interleave, medians
+from edgeroute.wire.measuring import MOST_SEQUENCES, PROMPT_TOKENS
 
 _AS_GOOD = 0.95
 """A count that reaches this share of the best rate is as good: the rest is noise."""
@@ -39,6 +40,21 @@ class ThreadRow:
     def tok_s(self) -> float:
         """One rate for both."""
         return sqrt(self.one.tok_s * self.many.tok_s)
+
+    def calibration(self, *, chosen: bool, counted: bool) -> Calibration:
+        """As it is remembered (see `domain.calibration`)."""
+        decode_s = TOKENS / self.one.tok_s - self.one.ttft_s
+        return Calibration(
+            self.threads,
+            chosen,
+            prefill_tok_s=PROMPT_TOKENS / self.one.ttft_s,
+            decode_tok_s=(TOKENS - 1) / decode_s,  # the first comes with the prompt
+            tok_s_1=self.one.tok_s,
+            joules_1=self.one.joules,
+            tok_s_8=self.many.tok_s,
+            joules_8=self.many.joules,
+            counted=counted,
+        )
 
 
 def thread_counts(cpu: Cpu) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
+from edgeroute.domain.calibration import Calibration
 from edgeroute.domain.card import ModelCard
 from edgeroute.domain.energy import RemoteEnergy
 from edgeroute.domain.hardware import Telemetry
@@ -67,9 +68,18 @@ class LiveRoster:
         self._changes = 0
         self._built: tuple[tuple[int, int, int], Roster] | None = None
 
-    def replace_cards(self, cards: Sequence[ModelCard], measured: Mapping[ModelId, Rates]) -> None:
-        """Take a new catalog and what was measured of its models before."""
+    def replace_cards(
+        self,
+        cards: Sequence[ModelCard],
+        measured: Mapping[ModelId, Rates],
+        calibrated: Callable[[ModelCard], Calibration | None] = lambda _card: None,
+    ) -> None:
+        """Take a new catalog, and what was measured of its models before and on purpose."""
         self._cards = {card.id: card for card in cards}
+        for card in cards:
+            found = calibrated(card)
+            if found is not None:
+                self._best_tok_s[card.id] = found.decode_tok_s
         ours = {card.id: measured.get(card.id) or self._prior(card) for card in cards}
         others = {name: rates for name, rates in self._rates.items() if name in self._providers}
         self._rates = others | ours
@@ -136,7 +146,9 @@ class LiveRoster:
             self._changes += 1
 
     def speed(self) -> float | None:
-        """Tokens per second lately, as a share of the best that was measured; `None` of none.
+        """Tokens per second lately, as a share of what was calibrated, or of the best seen since.
+
+        `None` where nothing was measured.
 
         Of the model that does best: one alone may be slow for other reasons than heat.
         """

@@ -12,10 +12,12 @@ import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
 from edgeroute.domain.belief import BucketKey, Counts
+from edgeroute.domain.calibration import Calibration
 from edgeroute.domain.errors import InvalidConfig
 from edgeroute.domain.load import Footprint
 from edgeroute.domain.target import Rates
@@ -50,8 +52,10 @@ CREATE TABLE IF NOT EXISTS uses (
 CREATE TRIGGER IF NOT EXISTS uses_bounded AFTER INSERT ON uses BEGIN
   DELETE FROM uses WHERE number <= new.number - 4000;
 END;
-CREATE TABLE IF NOT EXISTS threads (
-  sha256 TEXT, engine TEXT, threads INTEGER NOT NULL, PRIMARY KEY (sha256, engine)
+CREATE TABLE IF NOT EXISTS calibrations (
+  sha256 TEXT, engine TEXT, threads INTEGER, chosen INTEGER NOT NULL, prefill_tok_s REAL NOT NULL,
+  decode_tok_s REAL NOT NULL, tok_s_1 REAL NOT NULL, joules_1 REAL NOT NULL, tok_s_8 REAL NOT NULL,
+  joules_8 REAL NOT NULL, counted INTEGER NOT NULL, PRIMARY KEY (sha256, engine, threads)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS beliefs (
   origin TEXT, target TEXT, cell TEXT, bucket INTEGER, ok INTEGER NOT NULL, bad INTEGER NOT NULL,
@@ -219,14 +223,22 @@ class SqliteJournal:
             )
         ]
 
-    def write_threads(self, sha256: str, engine: str, threads: int) -> None:
-        """Queue the thread count that a model is fastest with."""
-        self._write("INSERT OR REPLACE INTO threads VALUES (?, ?, ?)", (sha256, engine, threads))
+    def write_calibrations(self, sha256: str, engine: str, rows: Sequence[Calibration]) -> None:
+        """Queue what a model did with each thread count, in place of all that was known of it."""
+        delete = "DELETE FROM calibrations WHERE sha256 = ? AND engine = ?"
+        insert = "INSERT INTO calibrations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        self._write(delete, (sha256, engine))
+        self._write_all(insert, [(sha256, engine, *astuple(row)) for row in rows])
 
-    def threads(self, engine: str) -> dict[str, int]:
-        """Calibrated thread counts by model sha256; blocks, for the start and a reload only."""
-        query = "SELECT sha256, threads FROM threads WHERE engine = ?"
-        return dict(self._read_now(query, (engine,)))
+    def calibrations(self, engine: str) -> dict[str, list[Calibration]]:
+        """The same by model sha256, fewest threads first; blocks, for the start and a reload."""
+        found: dict[str, list[Calibration]] = {}
+        query = "SELECT * FROM calibrations WHERE engine = ? ORDER BY threads"
+        for sha256, _, *figures in self._read_now(query, (engine,)):
+            row = Calibration(*figures)
+            row = replace(row, chosen=bool(row.chosen), counted=bool(row.counted))
+            found.setdefault(sha256, []).append(row)
+        return found
 
     def write_idle(self, scope: str, sha256: str, watts: float) -> None:
         """Queue what a model takes for being warm, or the machine alone where it has no hash."""

@@ -235,8 +235,18 @@ def test_the_best_thread_count_is_remembered(
     assert report["foreign_cores"] == 0.1
     (sha256,) = (model["sha256"] for model in at_home.json("models")["models"])
     journal = SqliteJournal(at_home.folders.journal, 0)
-    assert journal.threads(engine_name()) == {sha256: 2}
+    one, two = journal.calibrations(engine_name())[sha256]
     journal.close()
+    assert (one.threads, one.chosen, one.tok_s_1, one.joules_8) == (1, False, 60.0, 0.1)
+    assert (two.threads, two.chosen, two.counted) == (2, True, False)
+    assert two.prefill_tok_s == pytest.approx(64 / 0.3)
+    assert two.decode_tok_s == pytest.approx(31 / (32 / 100 - 0.3))
+    at_home.start()
+    (status,) = (each for each in at_home.status()["models"] if each["id"] == STARTER)
+    assert [row["threads"] for row in status["calibrated"]] == [1, 2]
+    assert status["rates"]["decode_tok_s"] == pytest.approx(two.decode_tok_s)
+    assert status["rates"]["watts"] == pytest.approx(10.0)
+    assert not status["rates"]["measured"]
     assert main(["calibrate", STARTER]) == 0
     said = capsys.readouterr().out
     assert "best thread count: 2" in said

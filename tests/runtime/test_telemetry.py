@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from edgeroute.domain.calibration import Calibration
 from edgeroute.domain.load import EchoBehaviour
 from edgeroute.runtime.memory_watch import watch_memory
 from edgeroute.runtime.sessions import Sessions
@@ -46,4 +47,17 @@ async def test_memory_is_looked_at_by_the_second_where_a_model_holds_some() -> N
     await asyncio.sleep(10)
     assert len(looks) == before + 10
     watching.cancel()
+    await line.pool.close()
+
+
+async def test_speed_is_told_against_what_was_calibrated() -> None:
+    """An echo draws a hundred tokens a second; calibrated, it drew twice as many."""
+    model = card("m", EchoBehaviour(tok_s=100.0), 0.9)
+    line = build_line(model)
+    assert line.roster.speed() is None
+    await line.ask("hello")
+    seen = line.roster.rates(model.id).decode_tok_s
+    row = Calibration(2, True, 900.0, 2 * seen, 100.0, 0.1, 200.0, 0.1, counted=False)
+    line.roster.replace_cards([model], {model.id: line.roster.rates(model.id)}, lambda _: row)
+    assert line.roster.speed() == pytest.approx(0.5)
     await line.pool.close()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgeroute.domain.belief import BucketKey, Counts
+from edgeroute.domain.calibration import Calibration
 from edgeroute.domain.errors import InvalidConfig
 from edgeroute.domain.load import Footprint
 from edgeroute.domain.target import Rates
@@ -147,15 +148,18 @@ def test_a_write_that_fails_is_told_and_does_not_stop_the_next(
     assert "nowhere" in caplog.text
 
 
-def test_thread_counts_are_valid_for_one_engine(tmp_path: Path) -> None:
+def test_calibrations_are_valid_for_one_engine_and_the_last_ones_count(tmp_path: Path) -> None:
+    def row(threads: int, *, chosen: bool = False) -> Calibration:
+        return Calibration(threads, chosen, 300.5, 60.0, 40.0, 0.2, 90.0, 0.1, counted=True)
+
     first = SqliteJournal(tmp_path / "j.db", now=0)
-    first.write_threads("abc", "engine 1", 4)
-    first.write_threads("abc", "engine 1", 2)
-    first.write_threads("abc", "engine 2", 8)
+    first.write_calibrations("abc", "engine 1", [row(1), row(8, chosen=True)])
+    first.write_calibrations("abc", "engine 1", [row(4), row(2, chosen=True)])
+    first.write_calibrations("abc", "engine 2", [row(8)])
     first.close()
     second = SqliteJournal(tmp_path / "j.db", now=1)
-    assert second.threads("engine 1") == {"abc": 2}
-    assert second.threads("engine 3") == {}
+    assert second.calibrations("engine 1") == {"abc": [row(2, chosen=True), row(4)]}
+    assert second.calibrations("engine 3") == {}
     second.close()
 
 
