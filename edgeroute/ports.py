@@ -313,8 +313,8 @@ class Sensors(Protocol):
         """Its RAM now, a part of the telemetry that is looked at more often."""
         ...
 
-    def gpus(self) -> Sequence[Gpu]:
-        """Its GPUs now, another part."""
+    def gpus(self, *, ours: bool) -> Sequence[Gpu]:
+        """Its GPUs now; those that could sleep rest, unless a model of ours is there or moves."""
         ...
 
     def footprint(self, pid: int) -> Footprint | None:

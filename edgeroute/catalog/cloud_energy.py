@@ -37,17 +37,18 @@ class CloudEnergy:
     """The table.
 
     Args:
-        by_size: Tells what a model of a size takes.
+        by_size: Tells what a model of a size takes, the way there included.
+        network_j: The way there and back, which publishers leave out.
         path: Of the file.
 
     Raises:
         InvalidConfig: The file is malformed.
     """
 
-    def __init__(self, by_size: BySize, path: Path | None = None) -> None:
+    def __init__(self, by_size: BySize, network_j: Three, path: Path | None = None) -> None:
         file = TomlFile(path or shipped("models") / "energy" / "cloud.toml").convert(_File)
         self._rows = [
-            *((row.pattern, RemoteEnergy(row.query_j, (0.0,) * 3, row.source))
+            *((row.pattern, RemoteEnergy(_sums(row.query_j, network_j), (0.0,) * 3, row.source))
               for row in file.published),
             *((row.pattern, by_size(row.active_b, row.total_b, row.source))
               for row in file.sized),
@@ -57,3 +58,8 @@ class CloudEnergy:
         """What a query on a target takes there, by the last part of its name."""
         name = target.rsplit("/", 1)[-1].lower()
         return next((told for pattern, told in self._rows if fnmatchcase(name, pattern)), None)
+
+
+def _sums(one: Three, other: Three) -> Three:
+    low, likely, high = map(sum, zip(one, other, strict=True))
+    return low, likely, high

@@ -11,7 +11,7 @@ from edgeroute.catalog.devices import Recognised
 from edgeroute.domain.card import ModelCard
 from edgeroute.domain.energy import Scope
 from edgeroute.domain.units import ModelId
-from edgeroute.routing.cloud_energy import by_size
+from edgeroute.routing.cloud_energy import NETWORK_J, by_size
 from edgeroute.routing.idleness import Idleness
 from edgeroute.runtime.consumption import Consumptions
 from edgeroute.runtime.metering import CpuSeconds, Metering
@@ -66,5 +66,5 @@ def day_clock() -> float:
 
 def build_consumptions(journal: SqliteJournal, engine: str) -> Consumptions:
     """What queries take, as far as earlier runs have learnt it."""
-    elsewhere = CloudEnergy(by_size)
+    elsewhere = CloudEnergy(by_size, NETWORK_J)
     return Consumptions(journal.consumption(), journal.write_consumption, engine, elsewhere.of)

@@ -62,7 +62,7 @@ class MachineMemory:
     def budget(self, held: Footprint, *, loading: bool) -> Budget:
         """What all models together may hold now."""
         memory = self._sensors.memory()
-        whole = budget(memory, held, self.gpus(), None, self._allowed.device)
+        whole = budget(memory, held, self.gpus(ours=any(held.gpu)), None, self._allowed.device)
         withheld = Bytes(0)
         if loading:
             self._pressure.skip()
@@ -74,10 +74,10 @@ class MachineMemory:
             ram = min(ram, max(0, configured - self._sessions.held))
         return Budget(Bytes(ram), whole.gpu)
 
-    def gpus(self) -> Sequence[Gpu]:
-        """The GPUs that models may use."""
-        return self._sensors.gpus() if self._allowed.offloads else ()
+    def gpus(self, *, ours: bool) -> Sequence[Gpu]:
+        """The GPUs that models may use; `ours` says that one is there already, comes or goes."""
+        return self._sensors.gpus(ours=ours) if self._allowed.offloads else ()
 
     def gpu_free(self) -> Sequence[int | None]:
         """Free bytes of each GPU that models may use."""
-        return [gpu.free for gpu in self.gpus()]
+        return [gpu.free for gpu in self.gpus(ours=True)]

@@ -143,7 +143,7 @@ class Daemon:
             PoolState(
                 self._models.specs(),
                 memory.budget(Footprint(), loading=False),
-                memory.gpus(),
+                memory.gpus(ours=False),
                 demand=recalled(
                     self._journal.uses(),
                     self._models.ids,

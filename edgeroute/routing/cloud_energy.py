@@ -19,7 +19,7 @@ _GPU_WH = (1.17e-6, -1.12e-2, 4.05e-5)
 _TOKEN_S = (6.78e-4, 3.12e-4, 1.94e-2)
 """Seconds per token: per billion active parameters, per request of the batch, a base."""
 _SERVER_W, _GPUS_OF_A_SERVER, _GPU_GB, _OVERHEAD = 1200.0, 8, 80.0, 1.2
-_NETWORK_J = (1.0, 2.0, 5.0)
+NETWORK_J = (1.0, 2.0, 5.0)
 """Ten kilobytes there and back, at 0.03 to 0.14 kWh per gigabyte."""
 
 
@@ -67,4 +67,4 @@ def by_size(active_b: tuple[float, ...], total_b: tuple[float, ...], source: str
             active_b, total_b, (FRUGAL, LIKELY, WASTEFUL), strict=True
         )
     )
-    return RemoteEnergy(_NETWORK_J, (low, likely, high), source)
+    return RemoteEnergy(NETWORK_J, (low, likely, high), source)

@@ -15,12 +15,14 @@ from edgeroute.sensors.sysfs import Tree
 _PCI = "/sys/bus/pci/devices"
 _DRIVER = "/proc/driver/nvidia/gpus"
 
-_REST_S = 60.0
-"""Least time between two readings of a GPU that could sleep, and of a driver that failed.
+_REST_S = 300.0
+"""Least time between two readings of a GPU that could sleep and has nothing to do.
 
-A GPU goes to sleep 6 to 120 s after its last client left, depending on laptop and driver; asked
-every 5 s it never would.
+It goes to sleep 6 to 120 s after its last client left, depending on laptop and driver, and whoever
+asks is a client: asked once a minute some never would.
 """
+_REFUSED_S = 60.0
+"""A driver that failed is left alone for so long: each try may load a kernel module."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +58,19 @@ class Gpus:
         self._refused: tuple[float, str] | None = None
         self._addresses: list[str] | None = None
 
-    def read(self, tree: Tree) -> tuple[Gpu, ...]:
+    def read(self, tree: Tree, *, ours: bool = False) -> tuple[Gpu, ...]:
         """GPUs in the order of the PCI bus, which is NVML's too.
 
         Where one may sleep, asking opens and closes a session with the driver: off the event loop.
+
+        Args:
+            tree: The machine's files.
+            ours: A model of ours is on them, comes or goes: they are awake anyway, and what is free
+                is news.
         """
         cards = _cards(tree)
         self._addresses = [card.address for card in cards if card.address is not None]
-        found = [self._gpu(tree, card) for card in cards]
+        found = [self._gpu(tree, card, ours=ours) for card in cards]
         if self._nvml is not None and any(card.may_sleep for card in cards):
             self._nvml.close()  # an open session keeps the GPU awake, at 5 to 25 W
         gpus = [gpu for gpu in found if gpu is not None]
@@ -94,7 +101,7 @@ class Gpus:
                 told[f"GPU {address}"] = nvml.energy(tree, address)
         return told
 
-    def _gpu(self, tree: Tree, card: _Card) -> Gpu | None:
+    def _gpu(self, tree: Tree, card: _Card, *, ours: bool) -> Gpu | None:
         """What is known of a GPU now.
 
         1. Asleep: its name. 2. Could fall asleep: its last reading, until that is too old.
@@ -103,7 +110,8 @@ class Gpus:
         if card.asleep:
             return Gpu(0, card.name, awake=False)
         since, last = self._last.get(card.address, (0.0, None))
-        if last and card.may_sleep and not card.in_use and self._clock() - since < _REST_S:
+        rests = card.may_sleep and not card.in_use and not ours
+        if last and rests and self._clock() - since < _REST_S:
             return last
         gpu = self._ask(tree, card)
         if gpu is not None:
@@ -128,8 +136,8 @@ class Gpus:
         return replace(gpu, name=gpu.name or card.name)
 
     def _session(self, nvml: Nvml) -> str | None:
-        """Open a session; a refusal stands for a while, as each try may load a kernel module."""
-        if self._refused is not None and self._clock() - self._refused[0] < _REST_S:
+        """Open a session; a refusal stands for a while."""
+        if self._refused is not None and self._clock() - self._refused[0] < _REFUSED_S:
             return self._refused[1]
         refusal = nvml.open()
         self._refused = None if refusal is None else (self._clock(), refusal)

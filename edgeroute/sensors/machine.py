@@ -160,9 +160,9 @@ class Machine:
             return self.telemetry().memory
         return read_memory(Tree(self._root))
 
-    def gpus(self) -> Sequence[Gpu]:
-        """GPUs alone. Does not raise; a question to a driver may take a while."""
-        return self.telemetry().gpus if self._foreign else self._gpus.read(Tree(self._root))
+    def gpus(self, *, ours: bool) -> Sequence[Gpu]:
+        """GPUs alone (see `Gpus.read`). Does not raise; a driver may take a while to answer."""
+        return () if self._foreign else self._gpus.read(Tree(self._root), ours=ours)
 
     def meters(self, pids: Callable[[], Iterable[int]], device: Device) -> "Meters":
         """The joule counters of this machine.

@@ -112,7 +112,7 @@ class FakeSensors:
     def memory(self) -> Memory:
         return Memory(Bytes(8 * GIB), Bytes(8 * GIB))
 
-    def gpus(self) -> Sequence[Gpu]:
+    def gpus(self, *, ours: bool) -> Sequence[Gpu]:
         return ()
 
     def footprint(self, pid: int) -> Footprint | None:

@@ -27,7 +27,11 @@ class WithGpu:
     def memory(self) -> Memory:
         return Memory(Bytes(16 * GIB), Bytes(10 * GIB))
 
-    def gpus(self) -> Sequence[Gpu]:
+    def __init__(self) -> None:
+        self.ours: list[bool] = []
+
+    def gpus(self, *, ours: bool) -> Sequence[Gpu]:
+        self.ours.append(ours)
         return (CARD,)
 
     def footprint(self, pid: int) -> Footprint | None:
@@ -35,19 +39,23 @@ class WithGpu:
 
 
 def test_a_build_for_gpus_may_use_them() -> None:
+    sensors = WithGpu()
     memory = MachineMemory(
-        WithGpu(), Allowed(None, offloads=True), Sessions(lambda: 0), FOOTPRINTS, lambda: 0.0
+        sensors, Allowed(None, offloads=True), Sessions(lambda: 0), FOOTPRINTS, lambda: 0.0
     )
-    assert list(memory.gpus()) == [CARD]
-    assert list(memory.gpu_free()) == [7 * GIB]
+    assert list(memory.gpus(ours=False)) == [CARD]
     assert memory.budget(Footprint(), loading=False).gpu[0] > 6 * GIB
+    assert sensors.ours == [False, False]  # nobody of ours is there: it may rest
+    assert list(memory.gpu_free()) == [7 * GIB]  # one comes, or is gone: what is free is news
+    memory.budget(Footprint(gpu=(Bytes(GIB),)), loading=False)
+    assert sensors.ours[2:] == [True, True]
 
 
 def test_a_build_for_the_cpu_knows_of_none() -> None:
     memory = MachineMemory(
         WithGpu(), Allowed(None, offloads=False), Sessions(lambda: 0), FOOTPRINTS, lambda: 0.0
     )
-    assert list(memory.gpus()) == []
+    assert list(memory.gpus(ours=True)) == []
     assert memory.budget(Footprint(), loading=False).gpu == ()
 
 

@@ -53,11 +53,11 @@ class Bench:
         self.nvml = Recorder(refusal)
         self.gpus = Gpus(self.nvml, lambda: self.now)
 
-    def read(self, *parts: Files, after: float = 0.0) -> tuple[Gpu, ...]:
+    def read(self, *parts: Files, after: float = 0.0, ours: bool = False) -> tuple[Gpu, ...]:
         self.now += after
         self.nvml.calls.clear()
         self.tree = Written(*parts)
-        return self.gpus.read(self.tree)
+        return self.gpus.read(self.tree, ours=ours)
 
 
 @pytest.fixture
@@ -80,10 +80,10 @@ def test_a_card_that_cannot_sleep_is_asked_each_time_in_one_session(bench: Bench
 
 
 @pytest.mark.parametrize("idle", [AWAKE, UNTOLD, IDLE])
-def test_an_idle_card_gets_a_minute_to_fall_asleep(bench: Bench, idle: Files) -> None:
+def test_an_idle_card_gets_five_minutes_to_fall_asleep(bench: Bench, idle: Files) -> None:
     reading = bench.read(idle)
     assert bench.nvml.calls == ["open", f"{FIRST}.0", "close"]
-    for _ in range(11):
+    for _ in range(59):
         assert bench.read(idle, after=5) == reading
         assert bench.nvml.calls == []
     bench.read(idle, after=5)
@@ -114,6 +114,17 @@ def test_a_card_whose_driver_cannot_let_it_sleep(
     bench.read(card)
     bench.read(card, after=5)
     assert bench.nvml.calls == calls
+
+
+def test_a_card_with_a_model_of_ours_is_asked_each_time_and_a_sleeping_one_never(
+    bench: Bench,
+) -> None:
+    """Not every kernel tells who uses it."""
+    for free in (2, 2, 2):
+        assert bench.read(UNTOLD, after=0.25, ours=True)[0].free == free
+        assert bench.nvml.calls == ["open", f"{FIRST}.0", "close"]
+    assert not bench.read(ASLEEP, after=0.25, ours=True)[0].awake
+    assert bench.nvml.calls == []
 
 
 def test_a_card_that_falls_asleep_and_wakes(bench: Bench) -> None:
