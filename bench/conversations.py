@@ -6,7 +6,8 @@ Two daemons with the same two models (SmolLM2 twice, so that nothing but queues 
 them apart), both warm. One is as it is; its peer, in the same run and in turns, is the same daemon
 whose `PrefixAffinity.held` says nothing. Clients hold conversations that begin with a long text of
 their own and pause for a moment between turns. Of all turns but the first: seconds until the first
-token, and how much of the prompt was in memory. Ratios are medians of rounds.
+token and the last one (medians), how much of the prompt was in memory, and how many turns were
+answered by another model than the one before (means). The ratio is the median of rounds.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from servers import Server, Shape, start_edgeroute
 
 _CONTEXT, _SLOTS = 2048, 4
 _OPENING, _ANSWER = 250, 24
-_PAUSE_S = 0.4
+_PAUSE_S = 0.1
 _BLIND = (
     "-c",
     "from edgeroute.routing.affinity import PrefixAffinity;"
@@ -45,7 +46,7 @@ class Round:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--clients", type=int, default=4)
+    parser.add_argument("--clients", type=int, default=6)
     parser.add_argument("--turns", type=int, default=4)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", action="store_true")
@@ -123,8 +124,8 @@ def report(found: dict[str, list[Round]], *, as_json: bool) -> None:
         figures[name] = {
             "ttft_s": round(statistics.median(each.ttft_s for each in rounds), 4),
             "total_s": round(statistics.median(each.total_s for each in rounds), 4),
-            "cached_share": round(statistics.median(each.cached_share for each in rounds), 3),
-            "moved_share": round(statistics.median(each.moved_share for each in rounds), 3),
+            "cached_share": round(statistics.mean(each.cached_share for each in rounds), 3),
+            "moved_share": round(statistics.mean(each.moved_share for each in rounds), 3),
         }
     for name, value in figures.items():
         print(f"{name:<20} {value}")

@@ -73,7 +73,7 @@ def test_a_large_model_is_loaded_a_second_time_only_where_the_first_copy_has_no_
         ask(desk, **chat("one two", model="large", max_tokens=2))
     until(lambda: is_free(lap, "large") and is_free(attic, "large"))
     with ThreadPoolExecutor(2) as threads:
-        answers = threads.map(lambda machine: ask(machine, max_tokens=1), (lap, attic))
+        answers = threads.map(lambda machine: ask(machine, max_tokens=6), (lap, attic))
         served, loads = sorted(
             (
                 (told["edgeroute"], machine)
@@ -85,3 +85,24 @@ def test_a_large_model_is_loaded_a_second_time_only_where_the_first_copy_has_no_
     assert "which spares a second copy here (large)" in served[0]["reason"]
     assert served[1].house.model("large")["warmth"] == "cold"
     assert "a second copy besides desk/large" in loads[0]["reason"]
+
+
+def test_a_conversation_is_in_the_memory_of_the_peer_that_read_it(
+    three: tuple[Machine, Machine, Machine],
+) -> None:
+    _, lap, attic = three
+    story = [{"role": "user", "content": f"{WORDS} {WORDS.upper()}"}]
+    begun = ask(lap, messages=story, model="desk/good", max_tokens=2)
+    turns = [
+        *story,
+        {"role": "assistant", "content": said(begun)},
+        {"role": "user", "content": "and then?"},
+    ]
+    on, elsewhere = (
+        ask(machine, messages=turns, model="desk/good", max_tokens=2, edgeroute={"explain": True})
+        for machine in (lap, attic)
+    )
+    assert on["usage"]["prompt_tokens_details"]["cached_tokens"] >= 60
+    assert "prompt tokens in memory" in on["edgeroute"]["reason"]
+    assert elsewhere["usage"]["prompt_tokens_details"]["cached_tokens"] == 0
+    assert "in memory" not in elsewhere["edgeroute"]["reason"]
