@@ -17,8 +17,9 @@ def decision_lines(account: dict[str, Any]) -> Iterator[str]:
     yield f"\ndecision {account['id']}"
     yield (
         f"  task      {account['task']} ({account['task_probability']:.0%} sure), "
-        f"label {account['label']}, profile {account['profile']}"
+        f"label {account['label']}"
     )
+    yield f"  profile   {account['profile']}, {account['profile_reason']}"
     yield from (f"  policy    {line}" for line in account["policy"])
     yield from _reading_lines(account)
     if account["settled"]:

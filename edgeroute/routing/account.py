@@ -71,7 +71,9 @@ class Account:
         self._price = Price()
         self._allowance = Allowance()
         self._charges = {
-            profile.name: Charge(profile.battery_share, profile.battery_until_s)
+            (profile.battery_share, profile.battery_until): Charge(
+                profile.battery_share, profile.battery_until_s
+            )
             for profile in profiles
             if profile.battery_share is not None
         }
@@ -120,7 +122,7 @@ class Account:
             counted_on = (1.0 - math.exp(-_LATER * hours)) / (_LATER * hours)
             to_come = self._allowance.to_come(profile.joules_per_hour, now) * counted_on
             yield Left("hours", self._left_j + to_come, hours * HOUR_S)
-        charge = self._charges.get(profile.name)
+        charge = self._charges.get((profile.battery_share or 0.0, profile.battery_until))
         if charge is not None and charge.on_battery and charge.ends_at > now:
             yield Left("battery", charge.left_j(), charge.ends_at - now)
 

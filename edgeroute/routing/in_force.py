@@ -181,9 +181,18 @@ def _told(when: When, standing: Standing, app: str) -> str:
 
 def _tightened(profile: Profile, base: Profile) -> Profile:
     """A profile within the limits of another."""
-    loads = [each.max_load_s for each in (profile, base) if each.max_load_s is not None]
+    both = (profile, base)
+    shares = [each for each in both if each.battery_share is not None]
+    sharing = min(shares, key=lambda each: each.battery_share or 0.0, default=profile)
     return replace(
         profile,
         farthest=min(profile.farthest, base.farthest),
-        max_load_s=min(loads, default=None),
+        max_load_s=_least(each.max_load_s for each in both),
+        joules_per_hour=_least(each.joules_per_hour for each in both),
+        battery_share=sharing.battery_share,
+        battery_until=sharing.battery_until,
     )
+
+
+def _least(limits: Iterable[float | None]) -> float | None:
+    return min((limit for limit in limits if limit is not None), default=None)

@@ -119,3 +119,14 @@ def test_a_share_of_the_battery_is_kept_and_told() -> None:
     taken = [choice(clock, profiles) for _ in range(40)]
     assert sum(taken) <= 2000
     assert {10.0, 100.0} == set(taken)
+
+
+def test_a_share_of_the_battery_holds_in_a_profile_that_applies_by_itself_too() -> None:
+    shared = Profile("balanced", "", battery_share=0.1)
+    clock = Clock()
+    profiles = Profiles({"balanced": shared, "saver": SAVER}, "balanced", clock, clock)
+    profiles.observe(told(Power("discharging", 20, stored_j=20_000.0)), None)
+    assert profiles.in_force == "saver"
+    profiles.spent(500.0)
+    (left,) = profiles.left()
+    assert left.joules == 1500.0

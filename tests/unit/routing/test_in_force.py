@@ -20,6 +20,10 @@ PROFILES = {
     "battery": Profile("battery", "", applies=(When(on_battery=True),)),
     "mail": Profile("mail", "", max_load_s=3.0, applies=(When(app="mail"),)),
     "private": Profile("private", "", farthest=Zone.DEVICE, max_load_s=5.0),
+    "sharing": Profile(
+        "sharing", "", battery_share=0.1, battery_until="18:00", joules_per_hour=900.0
+    ),
+    "hot": Profile("hot", "", battery_share=0.2, joules_per_hour=300.0, applies=(When(hot=True),)),
 }
 
 
@@ -47,7 +51,7 @@ def test_the_most_conditions_win_and_say_why() -> None:
     profile, reason = in_force(PROFILES, "balanced", low, "default")
     assert (profile.name, reason) == ("saver", "on battery and charge below 30% at 22%")
     assert chosen(Standing(on_battery=True)) == "battery"
-    assert chosen(Standing(hot=True)) == "saver"
+    assert chosen(Standing(hot=True)) == "hot"
 
 
 def test_an_app_has_its_own() -> None:
@@ -70,6 +74,12 @@ def test_no_profile_that_applies_by_itself_loosens_a_limit(
     if base.max_load_s is not None:
         assert profile.max_load_s is not None
         assert profile.max_load_s <= base.max_load_s
+    if base.joules_per_hour is not None:
+        assert (profile.joules_per_hour or 1e9) <= base.joules_per_hour
+    if base.battery_share is not None:
+        assert (profile.battery_share or 1.0) <= base.battery_share
+    if configured == "sharing":
+        assert profile.battery_until == "18:00"
 
 
 def test_a_mark_is_left_only_well_above_it() -> None:
