@@ -16,6 +16,7 @@ import signal
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,8 @@ def main() -> None:
     if "sensors" in options.only:
         told |= sensors()
     if "battery" in options.only:
-        told |= battery(options.traces, 20 if options.quick else 100, options.plot)
+        supplies = tuple(SUPPLIES)[:1] if options.quick else tuple(SUPPLIES)
+        told |= battery(options.traces, 20 if options.quick else 100, supplies, options.plot)
     if options.json:
         print(json.dumps(told))
 
@@ -128,7 +130,9 @@ def cpu_of(read: Any, count: int) -> float:
 # ---- days on battery ----------------------------------------------------------------------------
 
 
-def battery(named: str | None, curves: int, plot: Path | None) -> dict[str, Any]:
+def battery(
+    named: str | None, curves: int, supplies: Sequence[str], plot: Path | None
+) -> dict[str, Any]:
     folder = traces(named)
     if folder is None or not (folder / "laptop-week.jsonl").exists():
         print("battery      no trace laptop-week", file=sys.stderr)
@@ -137,8 +141,7 @@ def battery(named: str | None, curves: int, plot: Path | None) -> dict[str, Any]
     base = profiles["balanced"]
     days = week(folder, base)
     figures = {
-        name: budgeted(name, days, curves, base.per_joule, supply)
-        for name, supply in SUPPLIES.items()
+        name: budgeted(name, days, curves, base.per_joule, SUPPLIES[name]) for name in supplies
     }
     told = side_by_side(folder, profiles)
     if plot is not None:

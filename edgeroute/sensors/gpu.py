@@ -6,6 +6,7 @@ touches: an idle context keeps a laptop's GPU at about 8 W.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from threading import Lock
 
 from edgeroute.domain.hardware import Gpu
 from edgeroute.sensors import jetson
@@ -57,6 +58,8 @@ class Gpus:
         self._last: dict[str | None, tuple[float, Gpu]] = {}  # as many as there are cards
         self._refused: tuple[float, str] | None = None
         self._addresses: list[str] | None = None
+        self._metered = False
+        self._alone = Lock()  # telemetry is read in a thread, meters are not: one session for both
 
     def read(self, tree: Tree, *, ours: bool = False) -> tuple[Gpu, ...]:
         """GPUs in the order of the PCI bus, which is NVML's too.
@@ -69,10 +72,11 @@ class Gpus:
                 is news.
         """
         cards = _cards(tree)
-        self._addresses = [card.address for card in cards if card.address is not None]
-        found = [self._gpu(tree, card, ours=ours) for card in cards]
-        if self._nvml is not None and any(card.may_sleep for card in cards):
-            self._nvml.close()  # an open session keeps the GPU awake, at 5 to 25 W
+        with self._alone:
+            self._addresses = [card.address for card in cards if card.address is not None]
+            found = [self._gpu(tree, card, ours=ours) for card in cards]
+            if self._nvml is not None and not self._metered and any(c.may_sleep for c in cards):
+                self._nvml.close()  # an open session keeps the GPU awake, at 5 to 25 W
         gpus = [gpu for gpu in found if gpu is not None]
         return tuple(replace(gpu, index=index) for index, gpu in enumerate(gpus))
 
@@ -82,24 +86,30 @@ class Gpus:
         """Millijoules counted and watts now of each GPU with memory of its own.
 
         A GPU that sleeps, or could and is used by nobody, is left out. While it is in use the
-        session with the driver stays open, as this is asked ten times a second then.
+        session with the driver stays open, as this is asked ten times a second then; the first
+        question after that closes it.
 
         Args:
             tree: The machine's files.
             gpu_in_use: A model of ours computes on them.
         """
-        if self._addresses is None:
-            self._addresses = [card.address for card in _cards(tree) if card.address is not None]
         nvml = self._nvml
         if nvml is None:
             return {}
-        told = {}
-        for address in self._addresses:
-            card = _card(tree, address)
-            may_be_asked = not card.may_sleep or card.in_use or gpu_in_use
-            if may_be_asked and not card.asleep and self._session(nvml) is None:
-                told[f"GPU {address}"] = nvml.energy(tree, address)
-        return told
+        with self._alone:
+            if self._addresses is None:
+                self._addresses = [c.address for c in _cards(tree) if c.address is not None]
+            cards = {address: _card(tree, address) for address in self._addresses}
+            if self._metered and not gpu_in_use and any(c.may_sleep for c in cards.values()):
+                nvml.close()
+            self._metered = gpu_in_use
+            return {
+                f"GPU {address}": nvml.energy(tree, address)
+                for address, card in cards.items()
+                if (not card.may_sleep or card.in_use or gpu_in_use)
+                and not card.asleep
+                and self._session(nvml) is None
+            }
 
     def _gpu(self, tree: Tree, card: _Card, *, ours: bool) -> Gpu | None:
         """What is known of a GPU now.

@@ -39,6 +39,11 @@ class Recorder(Nvml):
             self._open = False
             self.calls.append("close")
 
+    def energy(self, tree: Tree, address: str) -> tuple[int | None, float | None]:
+        assert self._open
+        self.calls.append(f"energy of {address}")
+        return 1000, None
+
     def gpu(self, tree: Tree, address: str | None) -> Gpu | None:
         assert self._open
         self.calls.append(address or "tegra")
@@ -125,6 +130,19 @@ def test_a_card_with_a_model_of_ours_is_asked_each_time_and_a_sleeping_one_never
         assert bench.nvml.calls == ["open", f"{FIRST}.0", "close"]
     assert not bench.read(ASLEEP, after=0.25, ours=True)[0].awake
     assert bench.nvml.calls == []
+
+
+def test_a_card_that_is_metered_keeps_its_session_until_nobody_computes(bench: Bench) -> None:
+    bench.read(AWAKE)
+    bench.nvml.calls.clear()
+    metered = f"energy of {FIRST}.0"
+    assert bench.gpus.energies(bench.tree, gpu_in_use=True)
+    assert bench.nvml.calls == ["open", metered]
+    bench.read(AWAKE, after=1)  # telemetry meanwhile
+    assert bench.nvml.calls == []
+    assert bench.gpus.energies(bench.tree, gpu_in_use=True)
+    assert bench.gpus.energies(bench.tree, gpu_in_use=False) == {}
+    assert bench.nvml.calls == [metered, "close"]
 
 
 def test_a_card_that_falls_asleep_and_wakes(bench: Bench) -> None:
