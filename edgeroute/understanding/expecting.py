@@ -13,7 +13,7 @@ from edgeroute.domain.arithmetic import answer as arithmetic
 from edgeroute.domain.features import Task
 from edgeroute.domain.request import Request
 from edgeroute.domain.verification import Expectation
-from edgeroute.understanding.words import Wording, words
+from edgeroute.understanding.words import NOTHING, Said, Wording
 
 _LONGEST = 8000
 """Characters of a prompt; of a longer one nothing but the ending is checked."""
@@ -55,22 +55,25 @@ _KINDS: Mapping[str, re.Pattern[str]] = {
 """In the order in which they are looked for: a `phone number` is a phone's."""
 
 
-def expectation_of(request: Request, task: Task) -> Expectation:
-    """What an answer to a request has to be. Never raises, whatever the text."""
+def expectation_of(request: Request, task: Task, said: Said = NOTHING) -> Expectation:
+    """What an answer to a request has to be. Never raises, whatever the text.
+
+    Args:
+        request: Its last message from the user is read.
+        task: Its task.
+        said: What was read of its instruction already.
+    """
     bound = request.sampling.max_tokens
     asked = next((m.content for m in reversed(request.messages) if m.role == "user"), "")
     if not asked or len(asked) > _LONGEST or request.form.kind == "grammar":
         return Expectation(max_tokens=bound)
     instruction, _, given = asked.partition("\n\n")
-    said = instruction.casefold()
-    parted = words(said)
-    bare = _BARE.search(said, parted) is not None
-    in_json = request.form.kind in {"json", "schema"} or (
-        bare and _JSON.search(said, parted) is not None
-    )
+    said = said.by(instruction)
+    bare = _BARE.search(said) is not None
+    in_json = request.form.kind in {"json", "schema"} or (bare and _JSON.search(said) is not None)
     value = arithmetic_asked(asked) if not in_json else ""
     keys = _keys(request, instruction) if in_json else ()
-    extracts = task is Task.EXTRACT or _AS_TEXT.search(said, parted) is not None
+    extracts = task is Task.EXTRACT or _AS_TEXT.search(said) is not None
     spans = extracts and (in_json or bare)
     return Expectation(
         json=in_json,
@@ -78,7 +81,7 @@ def expectation_of(request: Request, task: Task) -> Expectation:
         labels=_labels(instruction) if bare and not in_json and not value else (),
         source=(given or asked).lower() if spans else "",
         kinds=tuple(_kinds(keys, instruction)) if spans else (),
-        function=_function(instruction) if _CODE.search(said, parted) else "",
+        function=_function(instruction) if _CODE.search(said) else "",
         value=value,
         max_tokens=bound,
     )

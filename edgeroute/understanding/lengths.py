@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 from edgeroute.domain.features import Task
 from edgeroute.domain.request import Request
-from edgeroute.understanding.words import Wording, words
+from edgeroute.understanding.words import NOTHING, Said, Wording
 
 _HEAD, _TAIL = 2000, 1000
 """Characters of a message that are looked at; people say what they want there."""
 
 
-def _ends(text: str) -> str:
+def instructed(text: str) -> str:
+    """The part of a message that is looked at for how its answer is to be."""
     if len(text) <= _HEAD + _TAIL:
         return text
     return f"{text[:_HEAD]}\n{text[-_TAIL:]}"
@@ -70,29 +71,29 @@ class Length:
     most: int
 
 
-def answer_length(asked: str, task: Task, learned: Length) -> Length:
+def answer_length(asked: str, task: Task, learned: Length, said: Said = NOTHING) -> Length:
     """How long the answer to `asked` is to be: as it says itself, or else as was learned.
 
     Args:
         asked: The message.
         task: Its task.
         learned: What such messages are usually answered with.
+        said: What was read of `instructed(asked)` already.
     """
-    text = _ends(asked).casefold()
-    parted = words(text)
-    if _A_WORD.search(text, parted):
+    said = said.by(instructed(asked))
+    if _A_WORD.search(said):
         return Length(_A_WORD_TOKENS, 3 * _A_WORD_TOKENS)
     # In a sum it is the things that are counted.
-    counted = None if task is Task.MATH else _COUNTED.search(text, parted)
+    counted = None if task is Task.MATH else _COUNTED.search(said)
     if counted is not None:
         count = _NUMBERS.get(counted[1]) or int(counted[1])
         return _bounded(count * _UNITS[counted[2]], 1.5)
     usual, spread = float(learned.usual), learned.most / learned.usual
     if task in _ECHOES:  # the count is an upper one, about twice the truth
         usual = max(usual, count_tokens(asked[:_LONGEST_TEXT]) / 2)
-    if _BRIEF.search(text, parted):
+    if _BRIEF.search(said):
         return _bounded(usual / 2, spread)
-    return _bounded(usual * 2 if _LONG.search(text, parted) else usual, spread)
+    return _bounded(usual * 2 if _LONG.search(said) else usual, spread)
 
 
 def _bounded(usual: float, spread: float) -> Length:

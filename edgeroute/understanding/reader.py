@@ -16,8 +16,15 @@ from edgeroute.ports import Look
 from edgeroute.understanding.calculation import is_arithmetic
 from edgeroute.understanding.encoder import Encoder
 from edgeroute.understanding.expecting import expectation_of
-from edgeroute.understanding.lengths import Length, answer_length, count_tokens, prompt_tokens
+from edgeroute.understanding.lengths import (
+    Length,
+    answer_length,
+    count_tokens,
+    instructed,
+    prompt_tokens,
+)
 from edgeroute.understanding.sensitivity import scan, scan_request
+from edgeroute.understanding.words import Said
 
 _PHONE = "note 099 123 45 671"
 """Has number plans loaded, which takes some 50 ms the first time."""
@@ -63,13 +70,13 @@ class Reader:
             return Look(self._of_texts(request), None)
         asked, context = _last_two(request)
         reading = self._encoder.read(asked, context)
-        length = answer_length(
-            asked, reading.task, Length(reading.output_tokens, reading.output_tokens_p90)
-        )
+        learned = Length(reading.output_tokens, reading.output_tokens_p90)
+        said = Said.of(instructed(asked))
+        length = answer_length(asked, reading.task, learned, said)
         found = self._scan(request)
         # No streamed answer is held to what it has to be before it is told. A probe is, though it
         # asks for logprobs and so is never drafted.
-        expected = Expectation() if request.stream else self.expected(request, reading.task)
+        expected = Expectation() if request.stream else expectation_of(request, reading.task, said)
         features = Features(
             task=reading.task,
             task_probability=round(reading.task_probability, _DIGITS),

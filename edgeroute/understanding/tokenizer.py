@@ -8,7 +8,7 @@ dictionary's are (hypothesis compares them).
 import re
 import unicodedata
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 import tokenizers
 from tokenizers import models, normalizers, pre_tokenizers
@@ -51,6 +51,8 @@ class Tokenizer:
             text = plain
         words = _words(text.lower())
         known = [*map(self._ids.get, words)]
+        if None not in known:
+            return cast("list[int]", known)
         ids: list[int] = []
         for word, index in zip(words, known, strict=True):
             if index is None:

@@ -1,7 +1,8 @@
 """The words of a text, parted in one pass: which of a pattern's words it has is then a look-up."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 _PARTED: Final = bytes(
@@ -9,9 +10,37 @@ _PARTED: Final = bytes(
 ) + bytes(range(128, 256))
 
 
-def words(text: str) -> list[bytes] | None:
+def words(text: str) -> frozenset[bytes] | None:
     r"""What stands between two `\b` of a text in ASCII; `None` where some of it is not."""
-    return text.encode().translate(_PARTED).split() if text.isascii() else None
+    return frozenset(text.encode().translate(_PARTED).split()) if text.isascii() else None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a text says, read once for all who look for words in it.
+
+    Attributes:
+        source: The text as it was written.
+        lower: The same in small letters.
+        words: Those of `lower`, as `words` parts them.
+    """
+
+    source: str
+    lower: str
+    words: frozenset[bytes] | None
+
+    @classmethod
+    def of(cls, source: str) -> "Said":
+        """What a text says, casefolded."""
+        lower = source.casefold()
+        return cls(source, lower, words(lower))
+
+    def by(self, source: str) -> "Said":
+        """The same of another text; nothing is done where it is this one."""
+        return self if source == self.source else Said.of(source)
+
+
+NOTHING: Final = Said.of("")
 
 
 class Wording:
@@ -26,8 +55,8 @@ class Wording:
         self._pattern = re.compile(pattern)
         self._words = frozenset(word.encode() for word in needed)
 
-    def search(self, text: str, parted: Sequence[bytes] | None) -> re.Match[str] | None:
-        """The first match in a text with these words; `None` are words that nobody knows."""
-        if parted is not None and self._words.isdisjoint(parted):
+    def search(self, said: Said) -> re.Match[str] | None:
+        """The first match in what is said."""
+        if said.words is not None and self._words.isdisjoint(said.words):
             return None
-        return self._pattern.search(text)
+        return self._pattern.search(said.lower)

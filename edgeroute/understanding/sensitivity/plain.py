@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from edgeroute.understanding.sensitivity.wording import any_of
-from edgeroute.understanding.words import words
+from edgeroute.understanding.words import Said, words
 
 Origin = Sequence[int]
 """For each character, the index of the one it came from; one more entry for the end."""
@@ -44,15 +44,23 @@ class Plain:
 def plain(text: str) -> Plain:
     """Undo every disguise that is cheap to undo."""
     folded, origin = _fold(text)
+    said = _said(folded)
     for applies, pattern, reading in _DISGUISES:
-        if applies(folded):
-            folded, origin = _substitute(folded, origin, pattern, reading)
-    data = folded.encode()
+        if applies(said):
+            read, origin = _substitute(said.source, origin, pattern, reading)
+            if read != said.source:
+                said = _said(read)
+    data = said.source.encode()
     digits = len(data) - len(data.translate(None, _DIGITS))
-    return Plain(folded, _lower(folded), digits, origin)
+    return Plain(said.source, said.lower, digits, origin)
 
 
 _DIGITS = b"0123456789"
+
+
+def _said(text: str) -> Said:
+    lower = _lower(text)
+    return Said(text, lower, words(lower))
 
 
 def _lower(text: str) -> str:
@@ -160,6 +168,7 @@ _SPOKEN_ADDRESS = re.compile(
     re.IGNORECASE,
 )
 _SPOKEN_DOT = re.compile(r" (?:dot|punto|punkt) ", re.IGNORECASE)
+_DOTS = frozenset((b"dot", b"punto", b"punkt"))
 
 
 def _address(match: re.Match[str]) -> str:
@@ -186,12 +195,10 @@ _SPOKEN_NUMBER = re.compile(rf"\b(?:(?:{_WORD})[ ,.-]{{1,2}}){{5,40}}(?:{_WORD})
 _SPOKEN_DIGIT = re.compile(rf"({_WORD})[ ,.-]{{0,2}}", re.IGNORECASE)
 
 
-def _may_spell_a_number(text: str) -> bool:
-    lower = text.lower()
-    parted = words(lower)
-    if parted is not None and _ANY_TELLING.isdisjoint(parted):
+def _may_spell_a_number(said: Said) -> bool:
+    if said.words is not None and _ANY_TELLING.isdisjoint(said.words):
         return False
-    return any(sum(map(lower.count, telling)) >= _FEWEST_WORDS for telling in _TELLING)
+    return any(sum(map(said.lower.count, telling)) >= _FEWEST_WORDS for telling in _TELLING)
 
 
 def _digits(match: re.Match[str]) -> str:
@@ -208,22 +215,34 @@ def _closed_up(match: re.Match[str]) -> str:
     return " ".join(word.replace(" ", "") for word in _GAP.split(match[0]))
 
 
-Disguise = tuple[Callable[[str], bool], re.Pattern[str], Callable[[re.Match[str]], str]]
+def _may_be_escaped(said: Said) -> bool:
+    text = said.source
+    return "\\" in text or "%" in text or "&" in text
+
+
+def _may_bracket_a_sign(said: Said) -> bool:
+    text = said.source
+    return "(" in text or "[" in text or "{" in text or "<" in text
+
+
+def _may_speak_an_address(said: Said) -> bool:
+    if said.words is not None:
+        return not _DOTS.isdisjoint(said.words)
+    return _SPOKEN_DOT.search(said.source) is not None
+
+
+def _may_be_spaced(said: Said) -> bool:
+    return _SPACED_GATE.search(said.source) is not None
+
+
+Disguise = tuple[Callable[[Said], bool], re.Pattern[str], Callable[[re.Match[str]], str]]
 
 _DISGUISES: tuple[Disguise, ...] = (
-    (lambda text: "\\" in text or "%" in text or "&" in text, _ESCAPE, _unescaped),
-    (
-        lambda text: "(" in text or "[" in text or "{" in text or "<" in text,
-        _AT_DOT,
-        lambda match: "@" if match[1] else ".",
-    ),
-    (
-        lambda text: " dot " in text or " punto " in text or " punkt " in text,
-        _SPOKEN_ADDRESS,
-        _address,
-    ),
+    (_may_be_escaped, _ESCAPE, _unescaped),
+    (_may_bracket_a_sign, _AT_DOT, lambda match: "@" if match[1] else "."),
+    (_may_speak_an_address, _SPOKEN_ADDRESS, _address),
     (_may_spell_a_number, _SPOKEN_NUMBER, _digits),
-    (lambda text: _SPACED_GATE.search(text) is not None, _SPACED, _closed_up),
+    (_may_be_spaced, _SPACED, _closed_up),
 )
 
 
