@@ -79,7 +79,7 @@ class Account:
         }
         self._left_j = 0.0
         self._accrued_at = self._at = now
-        self._log_price = 0.0
+        self._log_price: float | None = None
         self._spent_j = 0.0
         self._spent_log_j = 0.0
 
@@ -93,12 +93,13 @@ class Account:
         self._price.note(choice, now)
 
     def spend(self, joules: float) -> None:
-        """Somebody took so much, at the last price."""
+        """Somebody took so much, at the last price; where there was none it says nothing of any."""
         self._left_j -= joules
         for charge in self._charges.values():
             charge.spend(joules)
-        self._spent_j += joules
-        self._spent_log_j += joules * self._log_price
+        if self._log_price is not None:
+            self._spent_j += joules
+            self._spent_log_j += joules * self._log_price
 
     def priced(self, profile: Profile, now: float, *, background: bool) -> Profile:
         """A profile with what a joule is worth under its budgets; without one, as it is."""
@@ -107,10 +108,10 @@ class Account:
             for each in self.left(profile, now)
             if each.joules is not None
         ]
-        if not prices:
+        price = max(prices, default=None)
+        self._log_price = None if price is None else math.log(max(price, 1e-9))
+        if price is None:
             return profile
-        price = max(prices)
-        self._log_price = math.log(max(price, 1e-9))
         return replace(profile, per_joule=weight(price, background=background))
 
     def left(self, profile: Profile, now: float) -> Iterator[Left]:

@@ -92,6 +92,21 @@ def test_on_mains_and_at_a_battery_that_tells_nothing_no_share_is_kept() -> None
     assert silent.priced(SHARED, 9 * HOUR_S, background=False) is SHARED
 
 
+def test_what_is_taken_of_the_mains_says_nothing_of_the_price_on_battery() -> None:
+    """A day on mains between two on battery: the second begins where the first one ended."""
+    account, other = (Account([SHARED], 0.0) for _ in range(2))
+    full = Power("discharging", stored_j=25_000.0)
+    for each in (account, other):
+        each.observe(full, -7 * HOUR_S, on_battery=True)
+        spent(each, SHARED, 0, 100)
+    account.observe(Power("ac", stored_j=25_000.0), 20 * HOUR_S, on_battery=False)
+    assert price(account, SHARED, 20 * HOUR_S) == BASE
+    account.spend(1e6)
+    for each in (account, other):
+        each.observe(full, DAY_S - 7 * HOUR_S, on_battery=True)
+    assert price(account, SHARED, DAY_S) == price(other, SHARED, DAY_S) > BASE
+
+
 def test_of_two_budgets_the_dearer_joule_holds() -> None:
     both = Profile("p", "", per_joule=BASE, battery_share=0.2, joules_per_hour=1e6)
     account = Account([both], 0.0)
