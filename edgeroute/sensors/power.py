@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from edgeroute.domain.hardware import Power, PowerState
 from edgeroute.sensors.sysfs import Tree
 
-_SUPPLIES = "/sys/class/power_supply"
+SUPPLIES = "/sys/class/power_supply"
 _LINES = ("Mains", "USB", "Wireless")  # USB may have a suffix: USB_C, USB_PD
 _SETTLED = ("Charging", "Full", "Not charging")
 _MICRO = 1e-6
@@ -32,15 +32,15 @@ class _Battery:
 def read_power(tree: Tree) -> Power:
     """State, charge and draw over all batteries; `unknown` where supplies cannot be read."""
     batteries, lines = [], []
-    for name in tree.names(_SUPPLIES):
-        folder = f"{_SUPPLIES}/{name}"
+    for name in tree.names(SUPPLIES):
+        folder = f"{SUPPLIES}/{name}"
         kind = tree.read(f"{folder}/type") or ""
         if kind == "Battery" and _of_this_machine(tree, folder):
             batteries.append(_battery(tree, folder))
         elif kind.startswith(_LINES):
             lines.append(tree.integer(f"{folder}/online"))
     if not batteries:
-        return Power("unknown" if tree.failed(_SUPPLIES) else "absent")
+        return Power("unknown" if tree.failed(SUPPLIES) else "absent")
     state = _state([battery.status for battery in batteries], plugged=_plugged(lines))
     return _power(state, batteries)
 
