@@ -31,6 +31,8 @@ def account(
         "flip": decision.flip,
         "terms": _terms(ranked),
         "cascade": _cascade(decision.cascade),
+        "explored": decision.explored,
+        "propensity": round(decision.propensity, 4),
         "plan": [
             {**_ranked(r), **_belief(view, r.target), "claim": _claim(view, r.target)}
             for r in decision.plan

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edgeroute.catalog.folders import cards_in
-from edgeroute.domain.profile import Profile
+from edgeroute.domain.profile import MOST_EXPLORED, Profile
 from edgeroute.wire.toml import TomlFile
 
 _WEIGHTS = ("value", "per_usd", "per_joule", "per_second")
@@ -50,6 +50,10 @@ def _check_limits(file: TomlFile, profile: Profile) -> None:
     if profile.hold_s == math.inf:
         raise file.fault(
             ("hold_s",), "a stream that is held for good is none", "ask for 10 or less"
+        )
+    if not 0 <= profile.explore <= MOST_EXPLORED:
+        raise file.fault(
+            ("explore",), f"{profile.explore} is not a share between 0 and {MOST_EXPLORED}"
         )
     borne = profile.wrong_at_most
     if borne is not None and not 0 < borne < 1:

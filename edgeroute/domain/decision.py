@@ -128,12 +128,17 @@ class Decision:
         flip: What would make the runner-up win, one sentence; empty where there is none.
         cascade: The chain that comes before the plan, where one is worth more than any target
             alone; its targets are in the plan.
+        explored: The first of the plan is asked to learn of it, before the best.
+        propensity: P(this target is asked first), over the draw of who is explored; 1 where only
+            one could be.
     """
 
     plan: tuple[Ranked, ...]
     reason: str
     flip: str = ""
     cascade: Cascade | None = None
+    explored: bool = False
+    propensity: float = 1.0
 
     @property
     def chosen(self) -> Ranked:

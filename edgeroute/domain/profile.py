@@ -27,6 +27,10 @@ class When:
         return tuple(field.name for field in fields(self) if getattr(self, field.name) is not None)
 
 
+MOST_EXPLORED = 0.02
+"""Share of requests; each is expected to be worth less to its caller, for the sake of others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """An operating profile.
@@ -49,6 +53,8 @@ class Profile:
         battery_until: Time of day, such as `18:30`, until which that part has to last.
         hold_s: Seconds for which a draft of a streamed answer may be held back to be checked; 0
             shows every piece as it comes.
+        explore: Share of requests for which another target than the best may be asked, to learn of
+            it, where that puts nothing at risk (`routing/exploring`); 0 is never.
         wrong_at_most: Share that may be wrong of drafts given in a bigger model's place: they
             are then given only at grades that judged answers have proved; `None` is off.
         applies: When it is in force without being asked for; any of them is enough.
@@ -69,6 +75,7 @@ class Profile:
     battery_share: float | None = None
     battery_until: str = "24:00"
     hold_s: float = 0.5
+    explore: float = 0.0
     wrong_at_most: float | None = None
     applies: tuple[When, ...] = ()
 

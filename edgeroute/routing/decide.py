@@ -15,7 +15,7 @@ from edgeroute.domain.energy import NOTHING, Energy
 from edgeroute.domain.privacy import Zone
 from edgeroute.domain.target import Target
 from edgeroute.domain.units import Joules, Usd
-from edgeroute.routing import constraints, policy, reasons, score
+from edgeroute.routing import constraints, exploring, policy, reasons, score
 from edgeroute.routing.candidates import Floats
 from edgeroute.routing.cascade import best_cascade
 from edgeroute.routing.estimate import Estimates, estimate
@@ -58,13 +58,27 @@ def decide(view: View) -> Decision | Refusal:
     appraisal = appraise(view)
     if not appraisal.order.size:
         return _refuse(view, appraisal)
+    other = exploring.whom_to_try(view, appraisal.estimates, appraisal.utility, appraisal.order)
+    share = 0.0 if other is None else view.profile.explore
+    if other is not None and exploring.is_drawn(view):
+        return _explored(view, appraisal, other)
     plan = rank(view, appraisal, _PLAN_LENGTH)
     flip = reasons.flip(view.profile, plan)
     cascade = _cascade(view, appraisal)
     if cascade is None:
         copies = what_of_copies(view.roster, plan[0].target, appraisal.copies)
-        return Decision(plan, reasons.reason(view, plan, copies), flip)
-    return Decision(plan, reasons.of_cascade(view, cascade, plan[0]), flip, cascade)
+        return Decision(plan, reasons.reason(view, plan, copies), flip, propensity=1.0 - share)
+    reason = reasons.of_cascade(view, cascade, plan[0])
+    return Decision(plan, reason, flip, cascade, propensity=1.0 - share)
+
+
+def _explored(view: View, appraisal: Appraisal, at: int) -> Decision:
+    """The plan with somebody before the best, to learn of it; nothing is drafted then."""
+    others = appraisal.order[appraisal.order != at]
+    plan = rank(view, replace(appraisal, order=np.array([at, *others])), _PLAN_LENGTH)
+    share = view.profile.explore
+    reason, flip = reasons.of_exploring(plan, share), reasons.of_another_draw(plan)
+    return Decision(plan, reason, flip, explored=True, propensity=share)
 
 
 def _cascade(view: View, appraisal: Appraisal) -> Cascade | None:
@@ -100,7 +114,7 @@ def appraise(view: View) -> Appraisal:
     admitted = is_admitted.nonzero()[0]
     order = admitted[(-utility[admitted]).argsort(kind="stable")]
     alone_s = estimates.total_s - view.roster.queue_s
-    order = draw_between(view.roster, alone_s, utility, order, view.draw)
+    order = draw_between(view.roster, alone_s, utility, order, exploring.rest_of(view))
     if view.limits.on_device == "prefer":
         order = order[(view.roster.zone[order] > Zone.DEVICE).argsort(kind="stable")]
     return Appraisal(estimates, codes, terms, utility, order, copies)

@@ -67,7 +67,7 @@ def estimate(
     cached = _in_memory(roster, held, prompt)
     prefill_s = (prompt - cached) * roster.prefill_s
     compute_s = roster.load_s + prefill_s + output * roster.decode_s
-    short, long = _likely_outputs(features)
+    short, long = likely_outputs(features)
     read_j = roster.base_j + (prompt - cached) * roster.prompt_j
     begun_j = roster.device_watts * roster.load_s + read_j
 
@@ -107,7 +107,7 @@ def expected_output(features: Features) -> int:
     return min(features.output_tokens, features.max_tokens)
 
 
-def _likely_outputs(features: Features) -> tuple[float, float]:
+def likely_outputs(features: Features) -> tuple[float, float]:
     """Tokens that nine answers in ten exceed, and that one does; lengths spread evenly in ratio."""
     half = max(1, features.output_tokens)
     long = max(half, features.output_tokens_p90 or half)

@@ -191,6 +191,7 @@ def _tightened(profile: Profile, base: Profile) -> Profile:
         joules_per_hour=_least(each.joules_per_hour for each in both),
         battery_share=sharing.battery_share,
         battery_until=sharing.battery_until,
+        explore=min(profile.explore, base.explore),
     )
 
 

@@ -57,6 +57,25 @@ def of_cascade(view: View, cascade: Cascade, alone: Ranked) -> str:
     )
 
 
+def of_exploring(plan: Sequence[Ranked], share: float) -> str:
+    """Why somebody comes before the best.
+
+    For example: `smollm2: asked to learn of it, as 2% of such requests are (P(ok) .31) in 400 ms;
+    qwen-0.5b is expected to be worth more (P(ok) .62)`.
+    """
+    tried, best = plan[0], plan[1]
+    took = format_seconds(tried.estimate.total_s)
+    expected = f"(P(ok) {_share(tried.estimate.p_ok)}) in {took}"
+    instead = f"{best.target} is expected to be worth more (P(ok) {_share(best.estimate.p_ok)})"
+    learnt = f"asked to learn of it, as {100 * share:.2g}% of such requests are"
+    return f"{tried.target}: {learnt} {expected}; {instead}"
+
+
+def of_another_draw(plan: Sequence[Ranked]) -> str:
+    """What would let the second of a plan come first where the first was drawn."""
+    return f"{plan[1].target} would be chosen if it had been drawn"
+
+
 def flip(profile: Profile, plan: Sequence[Ranked]) -> str:
     """What would let the second of a plan beat the first; empty where nothing single would.
 
@@ -67,9 +86,8 @@ def flip(profile: Profile, plan: Sequence[Ranked]) -> str:
     winner, runner_up = plan[0], plan[1]
     gap = winner.utility - runner_up.utility
     if gap < 0:
-        drawn, preferred = "if it had been drawn", "without on_device = 'prefer'"
-        other = drawn if winner.zone is Zone.PEER else preferred
-        return f"{runner_up.target} would be chosen {other}"
+        preferred = f"{runner_up.target} would be chosen without on_device = 'prefer'"
+        return of_another_draw(plan) if winner.zone is Zone.PEER else preferred
     if gap == 0:
         return f"{runner_up.target} scores the same as {winner.target}; the name decided"
     would = f"{runner_up.target} would beat {winner.target} if"

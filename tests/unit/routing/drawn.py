@@ -86,7 +86,7 @@ def view_of(*targets: Target, **fields: Any) -> View:
         power=Power("ac"),
         budget_bytes=Bytes(8 * GIB),
         now=0.0,
-        draw=0.0,
+        draw=0.5,
         roster=Roster.of(targets),
     )
     return replace(view, **fields)

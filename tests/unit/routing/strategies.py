@@ -99,6 +99,7 @@ profiles = st.builds(
     per_second=amounts(0, 0.1),
     farthest=st.sampled_from(Zone),
     max_load_s=st.none() | amounts(0, 30),
+    explore=st.sampled_from([0.0, 0.02, 0.5]),
 )
 
 

@@ -62,6 +62,7 @@ def test_exactly_the_eligible_are_ranked_and_every_other_one_has_a_reason(view: 
 def test_the_plan_is_the_best_of_the_ranking_and_its_terms_are_its_utility(view: View) -> None:
     decision = decide(view)
     assert isinstance(decision, Decision)
+    assume(not decision.explored)
     assert decision.plan == explain(view).ranked[:8]
     order = [(-candidate.utility, candidate.target) for candidate in decision.plan]
     assert order == sorted(order)
@@ -95,6 +96,7 @@ def test_a_candidate_that_did_not_win_changes_nothing_for_the_winner(
     assert isinstance(decision, Decision)
     first_two = [candidate.target for candidate in decision.plan[:2]]
     gone = data.draw(st.sampled_from([t for t in view.roster.ids if t != first_two[0]]))
+    assume(not decision.explored or gone not in first_two)  # who is explored is not the best
     others = tuple(target for target in view.roster.targets if target.id != gone)
     without = decide(with_targets(view, others))
     assert isinstance(without, Decision)
@@ -170,6 +172,7 @@ def test_a_journalled_view_decides_the_same(view: View) -> None:
 def test_the_tipping_point_is_where_both_are_worth_the_same(view: View) -> None:
     decision = decide(view)
     assert isinstance(decision, Decision)
+    assume(not decision.explored)
     winner, runner_up = decision.plan[:2]
     tipping = tipping_point(winner, runner_up)
     if tipping is None or winner.utility <= runner_up.utility:
