@@ -20,6 +20,7 @@ from edgeroute.client import Client
 from edgeroute.config import Folders
 from edgeroute.domain.features import Task
 
+ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "edgeroute.cli.main"]
 
 
@@ -37,10 +38,19 @@ class House:
             for name in ("CONFIG", "DATA", "STATE", "RUNTIME")
         }
         self.env = {**os.environ, **named}
+        self._explore_nothing()
 
     @property
     def folders(self) -> Folders:
         return Folders.from_environment(self.env)
+
+    def _explore_nothing(self) -> None:
+        """The shipped profiles, but nothing is left to a draw: tests say who answers."""
+        own = self.folders.config / "profiles"
+        own.mkdir(parents=True)
+        for shipped in (ROOT / "profiles").glob("*.toml"):
+            text = shipped.read_text().replace("explore = 0.02", "explore = 0.0")
+            (own / shipped.name).write_text(text)
 
     def configure(self, text: str) -> None:
         folder = self.root / "config"

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 import edgeroute
+from edgeroute.client.blocking import Connection
 from tests.e2e.conftest import House, openai_client
 
 pytestmark = pytest.mark.e2e
@@ -36,7 +37,7 @@ def test_a_stream_shows_a_draft_that_passes_and_nothing_of_one_that_fails(house:
             assert told["drafts"][0]["accepted"] == (target == "small")
 
 
-def _streamed(rpc: edgeroute.Connection, prompt: str) -> tuple[str, str, list[tuple[str, bool]]]:
+def _streamed(rpc: Connection, prompt: str) -> tuple[str, str, list[tuple[str, bool]]]:
     with rpc.stream(prompt, explain=True) as stream:
         text = "".join(stream)
     drafts = stream.answer.account["drafts"]
