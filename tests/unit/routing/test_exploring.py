@@ -158,7 +158,8 @@ def test_whoever_is_explored_meets_every_constraint_and_puts_nothing_at_risk(
     assume(decision.explored)
     target = seen.roster.targets[seen.roster.ids.index(decision.chosen.target)]
     assert eligible(seen, target)
-    assert (target.zone, target.warmth) == (Zone.DEVICE, Warmth.WARM)
+    assert target.zone is Zone.DEVICE
+    assert target.warmth is Warmth.WARM or target.rates.load_s == 0  # drawn, as no model's is
     assert target.usd_in_per_mtok == target.usd_out_per_mtok == 0
     assert not seen.power.on_battery
     assert seen.pinned_model is None
