@@ -99,10 +99,10 @@ class Gpus:
         with self._alone:
             if self._addresses is None:
                 self._addresses = [c.address for c in _cards(tree) if c.address is not None]
-            cards = {address: _card(tree, address) for address in self._addresses}
-            if self._metered and not gpu_in_use and any(c.may_sleep for c in cards.values()):
-                nvml.close()
+            if self._metered and not gpu_in_use:
+                nvml.close()  # before the cards are looked at: our own session counts as a use
             self._metered = gpu_in_use
+            cards = {address: _card(tree, address) for address in self._addresses}
             return {
                 f"GPU {address}": nvml.energy(tree, address)
                 for address, card in cards.items()
