@@ -120,7 +120,7 @@ def _row(peer: Mapping[str, Any]) -> tuple[str, ...]:
         peer["name"],
         "linked" if peer["linked"] else f"away: {peer['away']}",
         peer["max_label"],
-        "" if peer["rtt_s"] is None else f"{peer['rtt_s'] * 1e3:.1f} ms",
+        _way(peer),
         power + ("" if percent is None else f" {percent:.0f}%") if peer["linked"] else "",
         format_bytes(peer["free_bytes"]) if peer["linked"] else "",
         str(peer["asked"]),
@@ -128,6 +128,16 @@ def _row(peer: Mapping[str, Any]) -> tuple[str, ...]:
         _verdicts(peer),
         models or peer["withheld"],
     )
+
+
+def _way(peer: Mapping[str, Any]) -> str:
+    """How far it is, how much that varies, and how often the link was lost."""
+    told = []
+    if peer["rtt_s"] is not None:
+        told.append(f"{peer['rtt_s'] * 1e3:.1f} ms ± {peer['jitter_s'] * 1e3:.1f}")
+    if peer["breaks"]:
+        told.append(f"lost {peer['breaks']}x")
+    return ", ".join(told)
 
 
 def _verdicts(peer: Mapping[str, Any]) -> str:

@@ -64,27 +64,29 @@ class ToolTable(Keyed, frozen=True):
     max_label: Label | None = None
 
 
-def destinations_of(file: TomlFile, tables: Sequence[DestinationTable]) -> tuple[Destination, ...]:
-    """The destinations, checked.
+def destinations_of(
+    file: TomlFile, tables: Sequence[DestinationTable], *, keys: bool
+) -> tuple[Destination, ...]:
+    """The destinations, checked, with their keys or without (see `keys.key_of`).
 
     Raises:
         InvalidConfig: Names file, line and what to change.
     """
     _refuse_twice(file, "destinations", [table.name for table in tables])
-    return tuple(_destination(file, at, table) for at, table in enumerate(tables))
+    return tuple(_destination(file, at, table, keys=keys) for at, table in enumerate(tables))
 
 
-def tools_of(file: TomlFile, tables: Sequence[ToolTable]) -> tuple[ToolProgram, ...]:
-    """The tools, checked.
+def tools_of(file: TomlFile, tables: Sequence[ToolTable], *, keys: bool) -> tuple[ToolProgram, ...]:
+    """The tools, checked, with their keys or without (see `keys.key_of`).
 
     Raises:
         InvalidConfig: Names file, line and what to change.
     """
     _refuse_twice(file, "tools", [table.name for table in tables])
-    return tuple(_tool(file, at, table) for at, table in enumerate(tables))
+    return tuple(_tool(file, at, table, keys=keys) for at, table in enumerate(tables))
 
 
-def _destination(file: TomlFile, at: int, table: DestinationTable) -> Destination:
+def _destination(file: TomlFile, at: int, table: DestinationTable, *, keys: bool) -> Destination:
     def fault(key: str, what: str, hint: str) -> InvalidConfig:
         return file.fault(("destinations", at, key), what, hint)
 
@@ -113,7 +115,7 @@ def _destination(file: TomlFile, at: int, table: DestinationTable) -> Destinatio
         capabilities=frozenset(map(Capability, table.capabilities)),
         context=table.context,
         price=price,
-        key=key_of(file.path.parent, table, fault),
+        key=key_of(file.path.parent, table, fault, holds=keys),
         connect_s=table.connect_s,
         first_token_s=table.first_token_s,
         between_tokens_s=table.between_tokens_s,
@@ -121,7 +123,7 @@ def _destination(file: TomlFile, at: int, table: DestinationTable) -> Destinatio
     )
 
 
-def _tool(file: TomlFile, at: int, table: ToolTable) -> ToolProgram:
+def _tool(file: TomlFile, at: int, table: ToolTable, *, keys: bool) -> ToolProgram:
     def fault(key: str, what: str, hint: str) -> InvalidConfig:
         return file.fault(("tools", at, key), what, hint)
 
@@ -149,7 +151,7 @@ def _tool(file: TomlFile, at: int, table: ToolTable) -> ToolProgram:
         timeout_s=table.timeout_s,
         zone=zone,
         max_label=label,
-        key=key_of(file.path.parent, table, fault),
+        key=key_of(file.path.parent, table, fault, holds=keys),
     )
 
 

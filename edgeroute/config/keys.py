@@ -36,13 +36,16 @@ class Keyed(Struct, frozen=True, kw_only=True):
     key_ring: str | None = None
 
 
-def key_of(folder: Path, table: Keyed, fault: Fault) -> Key | None:
-    """The secret of a table, `None` where it needs none.
+def key_of(folder: Path, table: Keyed, fault: Fault, *, holds: bool) -> Key | None:
+    """The secret of a table, `None` where it needs none or is not to be held.
 
     Args:
         folder: Of the configuration.
         table: Says where it is.
         fault: Tells what is wrong with its line.
+        holds: Whether it is read. Only the daemon does: whoever else reads the configuration looks
+            at whether a file is there and closed to others, and has neither the daemon's
+            environment nor business with the keyring.
 
     Raises:
         InvalidConfig: It is not there, or cannot be one.
@@ -55,8 +58,13 @@ def key_of(folder: Path, table: Keyed, fault: Fault) -> Key | None:
     if len(told) > 1:
         first, second = list(told)[:2]
         raise fault(second, f"{first} is set too", "set one of them")
-    if table.key_file is not None:
-        return _as_key(_of_file(folder / Path(table.key_file).expanduser(), fault), told, fault)
+    path = None if table.key_file is None else folder / Path(table.key_file).expanduser()
+    if path is not None:
+        _check_file(path, fault)
+    if not holds:
+        return None
+    if path is not None:
+        return _as_key(_of_file(path, fault), told, fault)
     if table.key_env is not None:
         return _as_key(_of_environment(table.key_env, fault), told, fault)
     if table.key_ring is not None:
@@ -64,16 +72,21 @@ def key_of(folder: Path, table: Keyed, fault: Fault) -> Key | None:
     return None
 
 
-def _of_file(path: Path, fault: Fault) -> str:
+def _check_file(path: Path, fault: Fault) -> None:
     try:
         mode = path.stat().st_mode
-        with path.open("rb") as file:
-            text = file.read(_MOST_KEY + 1)
     except OSError as error:
         raise fault("key_file", f"{path}: {error.strerror}", "write the key into it") from error
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise fault("key_file", f"{path} is open to other users", f"chmod 600 {path}")
-    return text.decode(errors="replace")
+
+
+def _of_file(path: Path, fault: Fault) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(_MOST_KEY + 1).decode(errors="replace")
+    except OSError as error:
+        raise fault("key_file", f"{path}: {error.strerror}", "write the key into it") from error
 
 
 def _of_environment(variable: str, fault: Fault) -> str:

@@ -99,12 +99,13 @@ class Settings:
     spend: SpendLimits = field(default_factory=SpendLimits)
 
     @classmethod
-    def load(cls, folders: Folders, device: Device = UNKNOWN) -> "Settings":
+    def load(cls, folders: Folders, device: Device = UNKNOWN, *, keys: bool = False) -> "Settings":
         """Read `config.toml` in the configuration folder; all defaults where there is none.
 
         Args:
             folders: Where it is.
             device: Says the defaults.
+            keys: Whether the secrets of destinations and tools are read too: the daemon's alone.
 
         Raises:
             InvalidConfig: Unreadable, an unknown key or a bad value; names file and line.
@@ -119,8 +120,8 @@ class Settings:
         file = TomlFile(path)
         config = file.convert(_Config)
         check_names(file, ("apps",), config.apps)
-        destinations = destinations_of(file, config.destinations)
-        tools = tools_of(file, config.tools)
+        destinations = destinations_of(file, config.destinations, keys=keys)
+        tools = tools_of(file, config.tools, keys=keys)
         check_names(file, ("spend", "apps"), config.spend.apps)
         return cls(
             config.profile or device.profile,

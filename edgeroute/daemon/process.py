@@ -120,7 +120,7 @@ class Daemon:
         self._folders, self._sockets, began = folders, sockets, time.monotonic()
         self._machine = Machine()
         known = recognise(self._machine.hardware())
-        self._settings = settings = Settings.load(folders, known.device)
+        self._settings = settings = Settings.load(folders, known.device, keys=True)
         self._hardware, self._device = known.hardware, known.device
         catalog = Catalog.load(folders)
         catalog.profile(settings.profile)  # there must be such a one
@@ -313,7 +313,7 @@ class Daemon:
         """Read settings and catalog again; what was measured of the models stays known."""
         # A token that was taken away shall not live on for a mistake in config.toml.
         self._apps.reload(None)
-        settings = await asyncio.to_thread(Settings.load, self._folders, self._device)
+        settings = await asyncio.to_thread(Settings.load, self._folders, self._device, keys=True)
         self._apps.reload(settings)
         self._settling.by_task = settings.tasks
         self._labelling.policy = settings.policy

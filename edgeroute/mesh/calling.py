@@ -39,6 +39,7 @@ class Known:
         hinted: Addresses that multicast gives for it now.
         away: Why there is no link.
         wake: Set when it is worth calling at once.
+        breaks: Links with it that were lost since this machine's daemon began.
         told: The offer that it was told last, and `told_at` when.
     """
 
@@ -46,6 +47,7 @@ class Known:
         self.peer = peer
         self.hinted: tuple[str, ...] = ()
         self.away = NOT_FOUND
+        self.breaks = 0
         self.wake = asyncio.Event()
         self.told: Offer | None = None
         self.told_at = -math.inf

@@ -143,6 +143,11 @@ class Link(asyncio.Protocol):
         return self._live.rtt_s
 
     @property
+    def jitter_s(self) -> float:
+        """Seconds by which single round trips are off that."""
+        return self._live.jitter_s
+
+    @property
     def silent_s(self) -> float:
         """Seconds since anything came from the peer."""
         return self._live.silent_s(self._clock())

@@ -26,11 +26,13 @@ class Liveness:
 
     Attributes:
         rtt_s: Seconds there and back, smoothed; `None` before the first answer.
+        jitter_s: How far single ones are off it, smoothed (RFC 6298's variation).
         is_awaited: Something that it answers was sent, and nothing has come since.
     """
 
     def __init__(self, now: float) -> None:
         self.rtt_s: float | None = None
+        self.jitter_s = 0.0
         self.is_awaited = False
         self._heard_at = now
         self._pinged_at: float | None = None
@@ -63,7 +65,11 @@ class Liveness:
             return
         took = min(now - self._pinged_at, self.patience_s)
         self._pinged_at = None
-        self.rtt_s = took if self.rtt_s is None else self.rtt_s + _WEIGHT * (took - self.rtt_s)
+        if self.rtt_s is None:
+            self.rtt_s, self.jitter_s = took, took / 2
+            return
+        self.jitter_s += _WEIGHT * (abs(took - self.rtt_s) - self.jitter_s)
+        self.rtt_s += _WEIGHT * (took - self.rtt_s)
 
     @property
     def patience_s(self) -> float:

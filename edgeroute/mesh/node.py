@@ -218,6 +218,8 @@ class Node:
         if self._links.get(link.peer.id) is link:
             del self._links[link.peer.id]
             self._exchange.left(link)
+            if (known := self._known.get(link.peer.id)) is not None:
+                known.breaks += 1
             self.world.elsewhere.look_again(link.peer.name)
             _log.info("%s: the link is gone, %s", link.peer.name, link.why)
 
@@ -320,6 +322,8 @@ class Node:
             "doors": [] if known is None else known.doors(self.world.port),
             "release": None if link is None else link.release,
             "rtt_s": None if link is None else link.rtt_s,
+            "jitter_s": None if link is None else link.jitter_s,
+            "breaks": 0 if known is None else known.breaks,
             "asked": 0 if link is None else link.asked,
             "answered": 0 if link is None else link.answered,
             **self._exchange.status(peer.id),

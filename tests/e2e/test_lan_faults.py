@@ -98,6 +98,8 @@ def test_a_cable_that_is_dead_for_ten_seconds_or_for_good_costs_no_answer(net: N
     until(lambda: time.monotonic() > ends)
     desk.impair()
     until(lambda: linked(lap) and linked(desk))
+    assert peers(lap)[0]["breaks"] == 1
+    assert "lost 1x" in lap.house.run("peers").stdout
     assert ask(lap)["edgeroute"]["target"] == "desk/big"
 
 

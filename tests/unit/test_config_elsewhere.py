@@ -12,10 +12,10 @@ from edgeroute.domain.features import Task
 from edgeroute.domain.privacy import Label, Zone
 
 
-def settings(root: Path, text: str) -> Settings:
+def settings(root: Path, text: str, *, keys: bool = True) -> Settings:
     (root / "config.toml").write_text(text)
     nowhere = Path("/nonexistent")
-    return Settings.load(Folders(root, nowhere, nowhere, nowhere))
+    return Settings.load(Folders(root, nowhere, nowhere, nowhere), keys=keys)
 
 
 def key_file(root: Path, text: str = "sk-1\n", mode: int = 0o600) -> None:
@@ -133,6 +133,19 @@ MISTAKES = {
 def test_a_mistake_is_told_with_its_line(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(InvalidConfig, match=words):
         settings(tmp_path, text)
+
+
+def test_who_holds_no_keys_looks_at_where_they_are_and_reads_none(tmp_path: Path) -> None:
+    """A program of the user's has not the daemon's environment, nor its keyring unlocked."""
+    elsewhere = ('key_env = "NO_SUCH_4711"', 'key_ring = "none"')
+    for line in elsewhere:
+        assert settings(tmp_path, CLOUD + line, keys=False).destinations[0].key is None
+    key_file(tmp_path, "two\nlines")  # no key, which only who reads it can tell
+    named = CLOUD + 'key_file = "key"'
+    assert settings(tmp_path, named, keys=False).destinations[0].key is None
+    key_file(tmp_path, mode=0o644)
+    with pytest.raises(InvalidConfig, match="open to other users"):
+        settings(tmp_path, named, keys=False)
 
 
 def test_plain_http_is_for_this_machine_and_the_network_around_it(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def ring() -> Iterator[InMemory]:
 def load(root: Path, text: str = CLOUD) -> Settings:
     (root / "config.toml").write_text(text)
     nowhere = Path("/nonexistent")
-    return Settings.load(Folders(root, nowhere, nowhere, nowhere))
+    return Settings.load(Folders(root, nowhere, nowhere, nowhere), keys=True)
 
 
 def test_a_key_comes_out_of_the_keyring_and_is_shown_nowhere(

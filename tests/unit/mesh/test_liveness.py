@@ -23,8 +23,10 @@ def test_only_the_last_sign_tells_the_way() -> None:
     assert live.rtt_s == 0.25
     live.answered(new, 9.0)  # said twice
     assert live.rtt_s == 0.25
+    assert live.jitter_s == 0.125
     live.answered(live.ping(10.0), 10.35)
     assert live.rtt_s == pytest.approx(0.25 + 0.3 * 0.1)
+    assert live.jitter_s == pytest.approx(0.125 + 0.3 * (0.1 - 0.125))
 
 
 def test_a_machine_is_waited_for_from_a_question_to_the_next_word() -> None:
