@@ -9,7 +9,8 @@
   Python client for asyncio, minus first token straight from a worker of the same kind; medians over
   interleaved rounds. The worker is the `echo` engine: a real process and the same frames, without
   compute.
-- decide_us: one decision among 300 candidates, features ready.
+- decide_us, decide_with_chain_us: one decision among 300 candidates, features ready; among as many
+  that all may answer and draft, where a chain is what is chosen.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import platform
 import random
 import statistics
 import time
+from dataclasses import replace
 from typing import Any
 
 import psutil
@@ -29,6 +31,7 @@ from house import House
 import edgeroute
 from edgeroute.backends.spawn import SpawnBackend
 from edgeroute.client.asynchronous import AsyncConnection
+from edgeroute.domain.decision import Decision
 from edgeroute.domain.features import Features, Task
 from edgeroute.domain.hardware import Power
 from edgeroute.domain.load import EchoBehaviour, LoadPlan
@@ -37,8 +40,10 @@ from edgeroute.domain.profile import Profile
 from edgeroute.domain.request import Limits, Message, Request
 from edgeroute.domain.target import Rates, Target, Warmth
 from edgeroute.domain.units import GIB, MIB, Bytes, ModelId, RequestId
+from edgeroute.domain.verification import Checkable
 from edgeroute.routing.candidates import Roster
 from edgeroute.routing.decide import decide
+from edgeroute.routing.quality import Quality
 from edgeroute.routing.view import View
 from edgeroute.sensors.machine import Machine
 
@@ -134,8 +139,8 @@ async def _through_rpc(rpc: AsyncConnection) -> float:
     return took
 
 
-def measure_decide(candidates: int, runs: int) -> list[float]:
-    """Microseconds per decision."""
+def a_view(candidates: int) -> View:
+    """A request that some of so many drawn targets may answer."""
     rng = random.Random(1)
     targets = [
         Target(
@@ -153,7 +158,7 @@ def measure_decide(candidates: int, runs: int) -> list[float]:
         )
         for number in range(candidates)
     ]
-    view = View(
+    return View(
         id=RequestId("b"),
         app="default",
         features=Features(Task.CODING, 0.8, prompt_tokens=200, output_tokens=300),
@@ -168,6 +173,42 @@ def measure_decide(candidates: int, runs: int) -> list[float]:
         draw=0.5,
         roster=Roster.of(targets),
     )
+
+
+def with_a_chain(view: View) -> View:
+    """The same request where all that are drawn are warm, here, and faster the worse they are."""
+    count = len(view.roster)
+    targets = [
+        replace(
+            target,
+            zone=Zone.DEVICE,
+            warmth=Warmth.WARM,
+            context=8192,
+            max_label=Label.SECRET,
+            usd_in_per_mtok=0.0,
+            usd_out_per_mtok=0.0,
+            bytes_needed=Bytes(GIB),
+            rates=Rates(1.0, 10 * speed, speed, 10.0),
+            scores={Task.EXTRACT: 0.3 + 0.6 * at / count},
+        )
+        for at, target in enumerate(view.roster.targets)
+        for speed in [500.0 - 450.0 * at / count]
+    ]
+    roster = Roster.of(targets)
+    features = Features(Task.EXTRACT, 1.0, 50, 20, checkable=Checkable.FORMALLY)
+    evidence = Quality(1).evidence(features, None, roster, "here")
+    profile = replace(view.profile, per_second=0.2)
+    chained = replace(
+        view, features=features, roster=roster, evidence=evidence, profile=profile, streamed=True
+    )
+    decided = decide(chained)
+    assert isinstance(decided, Decision), decided
+    assert decided.cascade is not None, decided
+    return chained
+
+
+def measure_decide(view: View, runs: int) -> list[float]:
+    """Microseconds per decision."""
     taken = []
     for number in range(runs + 100):
         began = time.perf_counter_ns()
@@ -186,6 +227,12 @@ def spread(values: list[float]) -> str:
     return f"{statistics.median(values):.3f} (p5-p95 {low:.3f}-{high:.3f})"
 
 
+def _quantiles(values: list[float]) -> dict[str, float]:
+    return {
+        "p50": round(statistics.median(values), 1), "p99": round(percentile(values, 0.99), 1),
+    }  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--quick", action="store_true", help="fewer runs; under 50 s")
@@ -199,7 +246,8 @@ def main() -> None:
         ttft = asyncio.run(measure_ttft(house, rounds=200 if options.quick else 500))
     finally:
         house.remove()
-    decides = measure_decide(300, runs=2000 if options.quick else 10_000)
+    view, runs = a_view(300), 2000 if options.quick else 10_000
+    decides, chained = measure_decide(view, runs), measure_decide(with_a_chain(view), runs)
     direct = statistics.median(ttft["worker"])
     cpu = Machine().hardware().cpu
     print(f"machine      {cpu.model}, {len(cpu.allowed)} cores, Python {platform.python_version()}")
@@ -210,6 +258,7 @@ def main() -> None:
         took = statistics.median(ttft[door])
         print(f"  {door:10} {spread(ttft[door])} ms, {took - direct:+.3f} ms, {took / direct:.1f}x")
     print(f"decide       {spread(decides)} us, 300 candidates, {len(decides)} runs")
+    print(f"  and drafts {spread(chained)} us, of as many that all may, {len(chained)} runs")
     if options.json:
         figures = {
             "start_s": round(statistics.median(starts), 3),
@@ -218,10 +267,8 @@ def main() -> None:
             "added_ttft_ms": {
                 door: round(statistics.median(ttft[door]) - direct, 3) for door in ("http", "rpc")
             },
-            "decide_us": {
-                "p50": round(statistics.median(decides), 1),
-                "p99": round(percentile(decides, 0.99), 1),
-            },
+            "decide_us": _quantiles(decides),
+            "decide_with_chain_us": _quantiles(chained),
         }
         print(json.dumps(figures))
 

@@ -10,8 +10,9 @@ them are expected to end within what may be held.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations, pairwise
 from typing import NamedTuple
 
@@ -164,12 +165,13 @@ class _CutsOf:
         """Those of one player."""
         at = player.at
         if at not in self._known:
-            if_right, if_wrong = self._grades[:, at].tolist()
+            if_right, if_wrong = map(tuple, self._grades[:, at].tolist())
             self._known[at] = _allowed(self._view, at, _cuts(if_right, if_wrong))
         return self._known[at]
 
 
-def _cuts(if_right: Sequence[float], if_wrong: Sequence[float]) -> tuple[_Cut, ...]:
+@lru_cache(1024)  # what grades are worth changes with verdicts, not with requests
+def _cuts(if_right: tuple[float, ...], if_wrong: tuple[float, ...]) -> tuple[_Cut, ...]:
     """Every cut between grades, from P(grade | right) and P(grade | wrong)."""
     known = sorted(  # the worst grade first, which is the same whatever is believed before it
         zip(if_right, if_wrong, Grade, strict=True),
@@ -232,20 +234,23 @@ def _at_most(chain: Sequence[_Player], value: float) -> float:
 def _fits(chain: Sequence[_Player], view: View) -> bool:
     """Whether even the worst case, in which every step is taken, stays within the limits."""
     limits = view.limits
-    spent = (
-        (sum(step.total_s for step in chain), limits.deadline_s),
-        (sum(step.joules for step in chain), limits.max_j),
-        (sum(step.usd for step in chain), limits.max_usd),
-        (sum(step.told_s for step in chain[:-1]), view.hold_s),
+    return (
+        (not view.streamed or sum(step.told_s for step in chain[:-1]) <= view.hold_s)
+        and _within(limits.deadline_s, (step.total_s for step in chain))
+        and _within(limits.max_j, (step.joules for step in chain))
+        and _within(limits.max_usd, (step.usd for step in chain))
     )
-    return all(most is None or amount <= most for amount, most in spent)
+
+
+def _within(most: float | None, amounts: Iterable[float]) -> bool:
+    return most is None or sum(amounts) <= most
 
 
 def _play(chain: Sequence[_Player], p: Sequence[float], value: float, cuts: _CutsOf) -> _Played:
-    """The best way to go through a chain, given what each of it is believed now."""
+    """The best way to go through a chain of at least two, given what each is believed now."""
+    if len(chain) == 2:  # noqa: PLR2004
+        return _play_pair(chain, p, value, cuts)
     first, draft = chain[0], p[0]
-    if len(chain) == 1:
-        return _Played(value * draft + first.cost, draft, ())
     later = [_by_draft(of, draft) for of in p[1:]]
     best = _Played(-math.inf, 0.0, ())
     for cut in cuts.of(first):
@@ -258,6 +263,26 @@ def _play(chain: Sequence[_Player], p: Sequence[float], value: float, cuts: _Cut
         utility = value * given + first.cost + on * then.utility
         if utility > best.utility:
             best = _Played(utility, given + on * then.p_ok, ((cut, on), *then.ways))
+    return best
+
+
+def _play_pair(
+    chain: Sequence[_Player], p: Sequence[float], value: float, cuts: _CutsOf
+) -> _Played:
+    """The same of one draft and the last step. Nearly all time goes here, so nothing is made."""
+    first, last = chain
+    draft = p[0]
+    if_right, if_wrong = _by_draft(p[1], draft)
+    best = _Played(-math.inf, 0.0, ())
+    for cut in cuts.of(first):
+        right = draft * cut.refused_right
+        on = right + (1 - draft) * cut.refused_wrong
+        still = right / (on + _TINY)
+        p_last = still * if_right + (1 - still) * if_wrong
+        given = draft * cut.given_right
+        utility = value * given + first.cost + on * (value * p_last + last.cost)
+        if utility > best.utility:
+            best = _Played(utility, given + on * p_last, ((cut, on),))
     return best
 
 
