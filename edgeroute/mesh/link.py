@@ -24,6 +24,7 @@ from edgeroute.domain.errors import (
 from edgeroute.domain.peer import Peer
 from edgeroute.domain.request import Chunk
 from edgeroute.mesh.liveness import EVERY_S, Liveness
+from edgeroute.mesh.networks import caller_of
 from edgeroute.mesh.streams import Incoming, Window, weight
 from edgeroute.wire.findings import Findings, Heard
 from edgeroute.wire.framing import encode
@@ -157,7 +158,7 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet a paired machine; hang up on anybody else."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is not one by class
-        self.address = str((transport.get_extra_info("peername") or ("",))[0])
+        self.address = caller_of(transport)
         tls = transport.get_extra_info("ssl_object")
         certificate = None if tls is None else tls.getpeercert(binary_form=True)
         peer = None if certificate is None else self._house.holder(certificate)

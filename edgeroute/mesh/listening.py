@@ -173,15 +173,13 @@ async def dial(
     """
     loop = asyncio.get_running_loop()
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bare, _, interface = host.partition("%")
     calling = socket.socket(family)
     try:
         calling.setblocking(False)  # noqa: FBT003
         calling.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        scope = _scope(interface)
-        where = (bare, port, 0, scope) if family == socket.AF_INET6 else (bare, port)
         async with asyncio.timeout(HANDSHAKE_S):
-            await loop.sock_connect(calling, where)
+            # As one word: uvloop forgets an interface that is told as a number beside it.
+            await loop.sock_connect(calling, (host, port))
             await loop.sock_sendall(calling, preface)
             _, protocol = await loop.create_connection(
                 make,
@@ -195,10 +193,3 @@ async def dial(
             calling.close()
         raise
     return protocol
-
-
-def _scope(interface: str) -> int:
-    """The index of an interface by name or number; 0 for none."""
-    if not interface:
-        return 0
-    return int(interface) if interface.isdecimal() else socket.if_nametoindex(interface)

@@ -3,6 +3,8 @@
 Owns the addresses to listen on and whether an address may be called or may call.
 """
 
+import asyncio
+import contextlib
 import ipaddress
 import socket
 from collections.abc import Iterable, Mapping, Sequence
@@ -46,6 +48,14 @@ def scoped(address: Address, interface: str) -> str:
     """An address as sockets take it: link-local ones name their interface."""
     scoped_only = isinstance(address, ipaddress.IPv6Address) and address.is_link_local
     return f"{address}%{interface}" if scoped_only else str(address)
+
+
+def caller_of(transport: asyncio.BaseTransport) -> str:
+    """Who is at the other end, as sockets take it; empty where that is not known any more."""
+    host, _, *more = transport.get_extra_info("peername") or ("", 0)
+    with contextlib.suppress(ValueError, OSError):  # no address, or its interface is gone
+        return scoped(ipaddress.ip_address(host), socket.if_indextoname(more[-1]) if more else "")
+    return str(host)
 
 
 class Networks:

@@ -100,6 +100,7 @@ class Network:
         name: str = "",
         *,
         bad_cable: bool = False,
+        networks: Sequence[str] = (f"{SUBNET}.0/24", "fe80::/10"),
     ) -> Machine:
         """One more machine; `lan` has further keys of its `[lan]`."""
         number = len(self.machines) + 1
@@ -108,7 +109,7 @@ class Network:
         root = Path(tempfile.mkdtemp(prefix="er-"))
         house = House(root, wrapper=("ip", "netns", "exec", space, *wrapper))
         house.configure(
-            f'{config}\n[lan]\nenabled = true\nnetworks = ["{SUBNET}.0/24", "fe80::/10"]\n'
+            f"{config}\n[lan]\nenabled = true\nnetworks = {json.dumps(networks)}\n"
             f'name = "{name or f"box{number}"}"\n{lan}\n'
         )
         machine = Machine(space, address, house)
@@ -124,6 +125,14 @@ class Network:
         _ip("-n", space, "address", "add", f"{address}/24", "dev", "eth0")
         machine.set_link("up")
         return machine
+
+    def add_card(self, machine: Machine) -> None:
+        """One more card, at the same bridge; it has the address that it gives itself."""
+        port = f"second{self.machines.index(machine)}"
+        _ip("-n", machine.name, "link", "add", "eth1", "type", "veth", "peer", "name", port,
+            "netns", self._switch)  # fmt: skip
+        _ip("-n", self._switch, "link", "set", port, "master", "br0", "up")
+        _ip("-n", machine.name, "link", "set", "eth1", "up")
 
     def _cable(self, space: str, port: str) -> subprocess.Popen[str]:
         """A process between a machine's card and the bridge, which makes both its ends."""

@@ -53,6 +53,23 @@ def test_two_machines_find_each_other_and_the_better_one_answers(net: Network) -
         ask(desk, model="lap/small")
 
 
+def test_machines_with_several_cards_and_addresses_of_their_own_giving_are_linked_once(
+    net: Network,
+) -> None:
+    """IPv6 alone, link-local: nobody gave out an address, as on a cable between two laptops."""
+    desk, lap = (net.add(name=name, networks=["fe80::/10"]) for name in ("desk", "lap"))
+    for machine, model, quality in ((desk, "big", 0.95), (lap, "small", 0.2)):
+        net.add_card(machine)
+        machine.house.add_echo(model, quality=quality)
+        machine.house.start()
+    pair(desk, lap)
+    (peer,) = until(lambda: linked(lap) and linked(desk))
+    assert peer["address"].startswith("fe80::")
+    assert peer["address"].partition("%")[2] in {"eth0", "eth1"}
+    assert ask(lap)["edgeroute"]["target"] == "desk/big"
+    assert peers(desk)[0]["answered"] == 1
+
+
 def test_a_peer_that_dies_or_is_cut_off_costs_no_answer(net: Network) -> None:
     desk, lap = net.add(name="desk"), net.add(name="lap")
     lap.house.add_echo("small", quality=0.6)
