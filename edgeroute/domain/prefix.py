@@ -29,7 +29,10 @@ class Held:
     Attributes:
         tokens: From its beginning on, as they are expected; in the same upper estimate as the
             prompt's.
+        is_begun: They have an answer in them: a conversation goes on. Else it begins as others did,
+            with the same system prompt, say.
     """
 
     target: ModelId
     tokens: int
+    is_begun: bool = True

@@ -12,6 +12,7 @@ them, and what came before their last turn: for a turn that is asked anew, and f
 conversations begin with, such as a system prompt.
 """
 
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -54,13 +55,12 @@ class PrefixAffinity:
             begun: Beginnings of the conversation, the whole one last.
             tokens: Upper estimate of the prompt's length.
         """
-        shares = self._shares(label, begun)
-        held = ((target, self._keeps(target) * share) for target, share in shares.items())
-        return tuple(
-            Held(target, int(share * tokens))
-            for target, share in sorted(held)
-            if share * tokens >= _LEAST_TOKENS
+        answered = next((each.share for each in begun if each.answered), math.inf)
+        held = (
+            Held(target, int(self._keeps(target) * share * tokens), share >= answered)
+            for target, share in sorted(self._shares(label, begun).items())
         )
+        return tuple(each for each in held if each.tokens >= _LEAST_TOKENS)
 
     def learn(self, label: Label, begun: Sequence[Beginning], parts: Sequence[Outcome]) -> None:
         """Take in who has read a conversation, and what of it they had in memory already.

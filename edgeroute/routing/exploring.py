@@ -65,7 +65,8 @@ def _may_explore(view: View) -> bool:
     A conversation stays where it is read, and vectors of another model are no use beside others.
     """
     chosen = view.pinned_model is not None or any(rule.prefer for rule in view.rules)
-    begun = bool(view.held) or Capability.EMBED in view.features.needs
+    begun = any(each.is_begun for each in view.held)
+    begun = begun or Capability.EMBED in view.features.needs
     return view.profile.explore > 0 and not (chosen or begun or view.power.on_battery)
 
 

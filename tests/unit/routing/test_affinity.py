@@ -50,6 +50,14 @@ def test_the_next_turn_finds_what_was_read_and_what_was_said() -> None:
     assert known(affinity, "s2", "u1") == {}
 
 
+def test_a_conversation_that_goes_on_is_told_from_one_that_begins_as_others_did() -> None:
+    affinity = PrefixAffinity()
+    affinity.learn(Label.PRIVATE, conversation("s", "u1"), [read(A)])
+    for turns, is_begun in ((["s", "other"], False), (["s", "u1", "a1", "u2"], True)):
+        (held,) = affinity.held(Label.PRIVATE, conversation(*turns), 1000)
+        assert held.is_begun is is_begun
+
+
 def test_a_draft_that_was_not_given_has_not_said_what_comes_next() -> None:
     affinity = PrefixAffinity()
     affinity.learn(Label.PRIVATE, conversation("s", "u1"), [read(A), read(B)])
