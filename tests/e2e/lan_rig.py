@@ -134,6 +134,11 @@ class Network:
         _ip("-n", self._switch, "link", "set", port, "master", "br0", "up")
         _ip("-n", machine.name, "link", "set", "eth1", "up")
 
+    def settle(self, machine: Machine) -> None:
+        """Wait until its addresses may be used: the kernel looks first whether others have them."""
+        shown = ["ip", "-n", machine.name, "-6", "address", "show", "tentative"]
+        until(lambda: not subprocess.run(shown, capture_output=True, check=True).stdout)
+
     def _cable(self, space: str, port: str) -> subprocess.Popen[str]:
         """A process between a machine's card and the bridge, which makes both its ends."""
         near = f"near{port}"

@@ -52,7 +52,6 @@ def test_a_joule_weighs_more_than_an_answer_where_the_share_is_gone_and_nobody_i
     house.add_echo("m", tok_s=200)
     house.configure('profile = "thrifty"')
     profiles = house.root / "config" / "profiles"
-    profiles.mkdir()
     (profiles / "thrifty.toml").write_text(PROFILE)
     house.start()
     (left,) = house.status()["joules_left"]

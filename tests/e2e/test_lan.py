@@ -60,6 +60,7 @@ def test_machines_with_several_cards_and_addresses_of_their_own_giving_are_linke
     desk, lap = (net.add(name=name, networks=["fe80::/10"]) for name in ("desk", "lap"))
     for machine, model, quality in ((desk, "big", 0.95), (lap, "small", 0.2)):
         net.add_card(machine)
+        net.settle(machine)
         machine.house.add_echo(model, quality=quality)
         machine.house.start()
     pair(desk, lap)
