@@ -98,11 +98,9 @@ class PrefixAffinity:
         after: Beginning | None = None
         for beginning in reversed(begun):
             known = self._known.get((label, beginning.mark))
-            if known is not None:
-                for target, gave in known.items():
-                    own = gave and after is not None and after.answered
-                    longest = after if own and after is not None else beginning
-                    shares.setdefault(target, longest.share)
+            said = after if after is not None and after.answered else beginning
+            for target, gave in ({} if known is None else known).items():
+                shares.setdefault(target, (said if gave else beginning).share)
             after = beginning
         return shares
 

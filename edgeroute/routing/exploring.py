@@ -8,23 +8,22 @@ one that may be worth the most is chosen, by the upper end of what is believed o
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeroute.domain.capability import Capability
 from edgeroute.domain.privacy import Zone
 from edgeroute.routing.beliefs import LEAST, MOST, STRENGTH
 from edgeroute.routing.candidates import Floats
+from edgeroute.routing.consumption import NINE_IN_TEN
 from edgeroute.routing.estimate import Estimates, likely_outputs
 from edgeroute.routing.view import View
-
-_UPPER = 1.645
-"""Standard deviations to the upper end of a central interval of 90%, such as is shown."""
 
 
 def whom_to_try(
     view: View,
     estimates: Estimates,
     utility: Floats,
-    order: np.ndarray[tuple[int], np.dtype[np.intp]],
+    order: NDArray[np.intp],
 ) -> int | None:
     """Who is asked instead of the best where the draw says so; `None` where nobody may be.
 
@@ -70,10 +69,10 @@ def _may_explore(view: View) -> bool:
     return view.profile.explore > 0 and not (chosen or begun or view.power.on_battery)
 
 
-def _risks_nothing(view: View, estimates: Estimates) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _risks_nothing(view: View, estimates: Estimates) -> NDArray[np.bool_]:
     """Who is on this device, free and warm, and in time with a long answer too."""
     roster, deadline_s = view.roster, view.limits.deadline_s
-    idle: np.ndarray[tuple[int], np.dtype[np.bool_]] = (
+    idle: NDArray[np.bool_] = (
         (roster.zone == Zone.DEVICE) & (estimates.usd == 0) & (roster.load_s == 0)
     )
     if deadline_s is None:
@@ -86,4 +85,4 @@ def _upper(view: View, estimates: Estimates) -> Floats:
     """The upper end of what P(acceptable) may be: that of the cells' interval, near enough."""
     evidence, p = view.evidence, estimates.p_ok
     weight: float | Floats = STRENGTH if evidence is None else STRENGTH + evidence.ok + evidence.bad
-    return np.clip(p + _UPPER * np.sqrt(p * (1.0 - p) / (weight + 1.0)), LEAST, MOST)
+    return np.clip(p + NINE_IN_TEN * np.sqrt(p * (1.0 - p) / (weight + 1.0)), LEAST, MOST)
