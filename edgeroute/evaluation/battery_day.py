@@ -267,7 +267,8 @@ def replay(days: Sequence[Sequence[Asked]], supplies: Sequence[Supply]) -> list[
         for asked in day:
             now = midnight + asked.at_s % _DAY_S
             profile = supply.go_on(account, Times(midnight, before, now), taken)
-            profile = account.priced(profile, now, background=asked.background)
+            left = account.left(profile, now)
+            profile = account.priced(profile, left, background=asked.background)
             before = now
             at = _choose(asked, profile.per_joule)
             account.note(Choice(asked.worth, asked.joules, asked.background), now)

@@ -177,7 +177,7 @@ class Course:
         if self._account is None:
             self._account = Account([profile], now)
         self._account.observe(power, now, on_battery=power.on_battery)
-        return self._account.priced(profile, now, background=False)
+        return self._account.priced(profile, self._account.left(profile, now), background=False)
 
 
 class _Kept:

@@ -101,11 +101,17 @@ class Account:
             self._spent_j += joules
             self._spent_log_j += joules * self._log_price
 
-    def priced(self, profile: Profile, now: float, *, background: bool) -> Profile:
-        """A profile with what a joule is worth under its budgets; without one, as it is."""
+    def priced(self, profile: Profile, left: Iterable[Left], *, background: bool) -> Profile:
+        """A profile with what a joule is worth under its budgets; without one, as it is.
+
+        Args:
+            profile: Says what a joule is worth without a budget.
+            left: What its budgets leave now.
+            background: Nobody waits for what it decides.
+        """
         prices = [
             self._worth(each.joules, each.ends_in_s, profile.per_joule)
-            for each in self.left(profile, now)
+            for each in left
             if each.joules is not None
         ]
         price = max(prices, default=None)

@@ -17,6 +17,7 @@ from edgeroute.domain.errors import (
     Unsupported,
 )
 from edgeroute.domain.outcome import Outcome
+from edgeroute.domain.profile import Profile
 from edgeroute.domain.request import AnyRequest, Chunk, Priority, Request
 from edgeroute.domain.units import ModelId, RequestId
 from edgeroute.domain.verification import Expectation
@@ -35,7 +36,7 @@ from edgeroute.runtime.labelling import Labelled, Labelling
 from edgeroute.runtime.learn import Learner
 from edgeroute.runtime.meanwhile import Meanwhile
 from edgeroute.runtime.pool import Pool
-from edgeroute.runtime.profiles import Profiles
+from edgeroute.runtime.profiles import InForce, Profiles
 from edgeroute.runtime.purse import Purse
 from edgeroute.runtime.roster import LiveRoster
 from edgeroute.runtime.settling import Seen, Settling
@@ -105,17 +106,17 @@ class Dispatcher:
             InvalidRequest: The profile does not exist.
             UnknownModel: The model does not exist.
         """
-        seen = self._seen(request)
-        return self._view(request, seen, self._labelled(request, seen))
+        force = self._world.profiles.of(request)
+        seen = self._seen(request, force.profile)
+        return self._view(request, seen, self._labelled(request, seen), force)
 
-    def _seen(self, request: AnyRequest) -> Seen:
+    def _seen(self, request: AnyRequest, profile: Profile) -> Seen:
         """Read a request; what a streamed answer has to be only where it may be held back."""
         world = self._world
         seen = world.settling.look(request, world.understanding)
         asked, features = seen.request, seen.look.features
         if not isinstance(asked, Request) or not asked.stream or not asked.is_one_text:
             return seen
-        profile, _ = world.profiles.of(request)
         if request.pinned_model or not may_hold(profile, features, world.roster.current()):
             return seen
         expected = world.understanding.expected(asked, features.task)
@@ -125,9 +126,8 @@ class Dispatcher:
     def _labelled(self, request: AnyRequest, seen: Seen) -> Labelled:
         return self._world.labelling.label(request, seen.look.features)
 
-    def _view(self, request: AnyRequest, seen: Seen, labelled: Labelled) -> View:
+    def _view(self, request: AnyRequest, seen: Seen, labelled: Labelled, force: InForce) -> View:
         world, look = self._world, seen.look
-        profile, reason = world.profiles.of(request)
         roster = world.roster.current()
         wanted = request.pinned_model
         if wanted is not None and wanted not in roster.ids:
@@ -144,8 +144,8 @@ class Dispatcher:
             limits=request.limits,
             label=labelled.label,
             pinned_model=None if wanted is None else ModelId(wanted),
-            profile=profile,
-            profile_reason=reason,
+            profile=force.profile,
+            profile_reason=force.reason,
             power=world.telemetry.now.power,
             roster=roster,
             evidence=world.judging.evidence(request.app, look, roster),
@@ -169,10 +169,12 @@ class Dispatcher:
         """Take a verdict on a past answer (see `Judging.judge`)."""
         return await self._world.judging.judge(request, score, self._world.roster.current())
 
-    def _decide(self, request: AnyRequest, seen: Seen) -> tuple[View, Decision, Labelled]:
+    def _decide(
+        self, request: AnyRequest, seen: Seen, force: InForce
+    ) -> tuple[View, Decision, Labelled]:
         """Decide, and remember what is refused; raises what `answer` does."""
         labelled = self._labelled(request, seen)
-        view = self._view(request, seen, labelled)
+        view = self._view(request, seen, labelled, force)
         self._world.judging.began(request.id, seen.look)
         self._world.labelling.remember(request, labelled)
         decision = decide(view)
@@ -217,8 +219,9 @@ class Dispatcher:
         """
         world = self._world
         self._asked_at[request.app] = world.clock()
-        seen = self._seen(request)
-        view, decision, known = self._decide(request, seen)
+        force = world.profiles.of(request)
+        seen = self._seen(request, force.profile)
+        view, decision, known = self._decide(request, seen, force)
         noting = Meanwhile(_NOTED_S, partial(self._note, view, decision, request.priority))
         self._noting[request.id] = noting
         labelled = replace(seen.request, label=view.label)

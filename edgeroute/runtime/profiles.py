@@ -6,6 +6,7 @@ The rules are `routing/in_force` and `routing/account`.
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from edgeroute.domain.decision import Decision
 from edgeroute.domain.errors import InvalidRequest
@@ -17,6 +18,13 @@ from edgeroute.routing.in_force import Standing, Switch, Watch, in_force, marks
 from edgeroute.routing.price import choice_of
 
 _log = logging.getLogger(__name__)
+
+
+class InForce(NamedTuple):
+    """The profile that decides a request, and why it is that one."""
+
+    profile: Profile
+    reason: str
 
 
 class Profiles:
@@ -94,7 +102,7 @@ class Profiles:
         self._name, self.switched = profile.name, switch
         return switch
 
-    def of(self, request: AnyRequest) -> tuple[Profile, str]:
+    def of(self, request: AnyRequest) -> InForce:
         """The profile that decides a request, its energy weight set by its budgets, and why.
 
         Raises:
@@ -108,8 +116,9 @@ class Profiles:
         else:
             profile, reason = self._profiles[self._known(request.profile)], "asked for"
         now, background = self._day_clock(), request.priority == "background"
-        words = (reason, *(left.words for left in self._account.left(profile, now)))
-        return self._account.priced(profile, now, background=background), "; ".join(words)
+        left = tuple(self._account.left(profile, now))
+        words = (reason, *(each.words for each in left))
+        return InForce(self._account.priced(profile, left, background=background), "; ".join(words))
 
     def left(self) -> Sequence[Left]:
         """What the budgets of the profile in force leave to models."""

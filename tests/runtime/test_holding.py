@@ -16,6 +16,7 @@ from edgeroute.domain.verification import Checkable, Grade
 from edgeroute.routing.decide import decide
 from edgeroute.routing.view import View
 from edgeroute.runtime import dispatch
+from edgeroute.runtime.profiles import InForce
 from tests.runtime.conftest import Line, asking, build_line, card
 
 pytestmark = pytest.mark.looptime
@@ -114,7 +115,9 @@ async def test_what_is_not_whole_is_not_shown_where_a_proof_is_asked_for(
     through(monkeypatch, "small")
     line = a_line(small=SLOW)
     careful = Profile("balanced", "", wrong_at_most=0.1)
-    monkeypatch.setattr(line.dispatcher._world.profiles, "of", lambda _request: (careful, ""))
+    monkeypatch.setattr(
+        line.dispatcher._world.profiles, "of", lambda _request: InForce(careful, "")
+    )
     pieces, outcome = await told(line, asking("check yes or else"))
     assert [at for at, _ in pieces] == [0.75] * 5
     assert outcome.target == "big"

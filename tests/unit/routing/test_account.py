@@ -14,7 +14,7 @@ BASE = 1e-4
 
 
 def price(account: Account, profile: Profile, now: float) -> float:
-    return account.priced(profile, now, background=False).per_joule
+    return account.priced(profile, account.left(profile, now), background=False).per_joule
 
 
 def spent(account: Account, profile: Profile, day: int, count: int) -> list[float]:
@@ -53,7 +53,7 @@ def test_another_budget_is_noticed_at_once() -> None:
 def test_without_a_budget_nothing_is_priced() -> None:
     profile = Profile("p", "", per_joule=BASE)
     account = Account([profile], 0.0)
-    assert account.priced(profile, 0.0, background=True) is profile
+    assert account.priced(profile, account.left(profile, 0.0), background=True) is profile
     assert list(account.left(profile, 0.0)) == []
 
 
@@ -89,7 +89,7 @@ def test_on_mains_and_at_a_battery_that_tells_nothing_no_share_is_kept() -> None
     (left,) = silent.left(SHARED, 9 * HOUR_S)
     assert left.joules is None
     assert "does not tell what it holds" in left.words
-    assert silent.priced(SHARED, 9 * HOUR_S, background=False) is SHARED
+    assert silent.priced(SHARED, [left], background=False) is SHARED
 
 
 def test_what_is_taken_of_the_mains_says_nothing_of_the_price_on_battery() -> None:
